@@ -1,0 +1,26 @@
+"""Errors that are meant for a person: one line of what was expected, found, where, and what to do."""
+
+from __future__ import annotations
+
+
+class MimdataError(Exception):
+    """A mistake in what we were given. The command prints its message without a traceback, exit code 1."""
+
+
+class UsageError(MimdataError):
+    """The command or its configuration cannot mean anything. Exit code 2."""
+
+
+class ClipError(MimdataError):
+    """One clip cannot be processed; all others go on, and the failures table gets a row.
+
+    `cause` is a short stable phrase that groups equal failures ("damaged stream"), `hint` what to do.
+    A `permanent` failure is a function of the clip alone and is remembered under its key until the clip,
+    or the step, changes; others (a worker lost, no memory) are tried again by the next run.
+    """
+
+    def __init__(self, cause: str, message: str, hint: str = "", *, permanent: bool = True) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.hint = hint
+        self.permanent = permanent

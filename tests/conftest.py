@@ -1,0 +1,17 @@
+"""Fixtures that all tests share: where the real recordings lie, when they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings beside the checkout; its tests are skipped where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the real recordings are not at hand: looked for {SHARED_DATA}")
+    return SHARED_DATA
