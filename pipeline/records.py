@@ -108,7 +108,8 @@ class Track:
     @property
     def valid(self) -> Bool:
         """(n,) bool: the frames that hold values."""
-        return self.reason == Reason.VALID
+        valid: Bool = self.reason == Reason.VALID
+        return valid
 
     def __post_init__(self) -> None:
         n = len(self.values)
