@@ -1,0 +1,1 @@
+"""From raw talking-head corpora to word-aligned Parquet."""

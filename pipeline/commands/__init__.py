@@ -1,0 +1,1 @@
+"""The commands of `mimdata`, one file a group; each a thin skin over a library call."""

@@ -1,0 +1,1 @@
+"""Aligned datasets: immutable Parquet versions with one manifest each."""

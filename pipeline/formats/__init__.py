@@ -1,0 +1,1 @@
+"""File formats that others write and read."""

@@ -1,0 +1,1 @@
+"""The feature store: what was computed, keyed by all that shaped it. Append-only, and also the cache."""

@@ -1,0 +1,95 @@
+"""A folder on any fsspec filesystem in which files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A place for files, named by URL or path; picklable, so that workers open the same one."""
+
+    url: str
+
+    @cached_property
+    def _place(self) -> tuple[Any, str]:
+        filesystem, path = fsspec.core.url_to_fs(self.url)
+        return filesystem, path.rstrip("/")
+
+    @property
+    def filesystem(self) -> Any:
+        """The fsspec filesystem that holds the folder."""
+        return self._place[0]
+
+    @property
+    def local(self) -> bool:
+        """Whether the folder lies on this machine's own filesystem."""
+        return "file" in (self.filesystem.protocol, *self.filesystem.protocol)
+
+    def path(self, name: str = "") -> str:
+        """The full path of a file in the folder, as the filesystem names it."""
+        return f"{self._place[1]}/{name}" if name else self._place[1]
+
+    def sub(self, name: str) -> Folder:
+        """A folder inside this one."""
+        return Folder(f"{self.url.rstrip('/')}/{name}")
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder of this name is there."""
+        return bool(self.filesystem.exists(self.path(name)))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises FileNotFoundError."""
+        content: bytes = self.filesystem.cat_file(self.path(name))
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole: a reader sees the old bytes or the new ones, also after a crash."""
+        target = self.path(name)
+        self.filesystem.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
+        if not self.local:
+            self.filesystem.pipe_file(target, content)  # object stores replace an object atomically
+            return
+        whole = Path(target)
+        temporary = whole.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{whole.name}")
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(whole)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def files(self, suffix: str = "") -> list[str]:
+        """Names of all files below the folder, relative to it, sorted; temporary ones are left out."""
+        if not self.exists():
+            return []
+        root = self.path() + "/"
+        found = (str(path).removeprefix(root) for path in self.filesystem.find(self.path()))
+        return sorted(
+            name for name in found if name.endswith(suffix) and TEMPORARY not in PurePosixPath(name).name
+        )
+
+    def folders(self) -> list[str]:
+        """Names of the folders directly inside, sorted; temporary ones are left out."""
+        if not self.exists():
+            return []
+        entries = self.filesystem.ls(self.path(), detail=True)
+        names = (PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory")
+        return sorted(name for name in names if not name.startswith(TEMPORARY))
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is gone already is no error."""
+        if self.exists(name):
+            self.filesystem.rm_file(self.path(name))

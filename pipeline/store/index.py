@@ -1,0 +1,136 @@
+"""The index of a kind: which key lies in which part. A cache of the parts, rebuilt from them at will."""
+
+from __future__ import annotations
+
+import io
+import logging
+import uuid
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parts import Location, Receipt, scan_part
+
+log = logging.getLogger("mimdata")
+
+INDEX = pa.schema(
+    [
+        pa.field("key", pa.string()),
+        pa.field("part", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("sha256", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("row", pa.int32()),
+        pa.field("failed", pa.bool_()),
+    ]
+)
+
+
+class Index:
+    """Keys of one kind and their locations, as far as their parts exist.
+
+    Loading reads the index files and lists the parts; a part that no index file names (its writer was
+    killed before the index was) is read for its keys, one that has gone is forgotten, one that cannot be
+    read is set aside in `damaged/`, so that its keys are computed again.
+    """
+
+    def __init__(self, store: Folder, kind: str) -> None:
+        self.store = store
+        self.kind = kind
+        self._files: list[str] = []
+        self._receipts: dict[str, Receipt] = {}
+        self._locations: dict[str, Location] = {}
+        self._changed = False
+        self._load()
+
+    def __len__(self) -> int:
+        return len(self._locations)
+
+    def find(self, key: str) -> Location | None:
+        """Where the outcome of a key lies, None if it was never computed."""
+        return self._locations.get(key)
+
+    def add(self, receipt: Receipt) -> None:
+        """Take note of a part that was just written."""
+        self._receipts[receipt.part] = receipt
+        for row, (key, failed) in enumerate(zip(receipt.keys, receipt.failed, strict=True)):
+            self._locations[key] = Location(receipt.part, row, failed)
+        self._changed = True
+
+    def save(self) -> None:
+        """Write one index file that replaces those that were read; does nothing when nothing changed."""
+        if not self._changed:
+            return
+        buffer = io.BytesIO()
+        pq.write_table(_table(self._receipts.values()), buffer, compression="zstd")
+        name = f"{uuid.uuid4().hex}.parquet"
+        folder = self._folder()
+        folder.write(name, buffer.getvalue())
+        for old in self._files:
+            folder.remove(old)
+        self._files = [name]
+        self._changed = False
+
+    def _folder(self) -> Folder:
+        return self.store.sub("index").sub(self.kind)
+
+    def _load(self) -> None:
+        present = set(self.store.sub(self.kind).files(".parquet"))
+        self._files = self._folder().files(".parquet")
+        for name in self._files:
+            for receipt in self._read(name):
+                if receipt.part in present:
+                    self.add(receipt)
+        stale = len(self._files) > 1
+        unknown = sorted(present - self._receipts.keys())
+        self._changed = stale or bool(unknown)
+        for part in unknown:
+            self._adopt(part)
+
+    def _adopt(self, part: str) -> None:
+        try:
+            self.add(scan_part(self.store, self.kind, part))
+        except (pa.ArrowException, OSError) as error:
+            set_aside = f"damaged/{self.kind}/{part}"
+            log.warning(
+                "%s/%s cannot be read (%s): set aside in %s, to be computed again",
+                self.kind,
+                part,
+                error,
+                set_aside,
+            )
+            self.store.write(set_aside, self.store.sub(self.kind).read(part))
+            self.store.sub(self.kind).remove(part)
+
+    def _read(self, name: str) -> list[Receipt]:
+        try:
+            table = pq.read_table(pa.BufferReader(self._folder().read(name)))
+        except FileNotFoundError:
+            return []  # another run has just replaced it; the parts themselves are listed
+        except pa.ArrowException as error:
+            log.warning("index file %s cannot be read (%s): rebuilt from its parts", name, error)
+            return []
+        return _receipts(table, self.kind)
+
+
+def _table(receipts: Iterable[Receipt]) -> pa.Table:
+    rows = [
+        {"key": key, "part": receipt.part, "sha256": receipt.sha256, "row": row, "failed": failed}
+        for receipt in receipts
+        for row, (key, failed) in enumerate(zip(receipt.keys, receipt.failed, strict=True))
+    ]
+    return pa.Table.from_pylist(rows, INDEX)
+
+
+def _receipts(table: pa.Table, kind: str) -> list[Receipt]:
+    keys, failed = table.column("key").to_pylist(), table.column("failed").to_pylist()
+    parts, digests = table.column("part").to_pylist(), table.column("sha256").to_pylist()
+    receipts: list[Receipt] = []
+    first = 0
+    for i in range(1, len(keys) + 1):
+        if i == len(keys) or parts[i] != parts[first]:
+            receipts.append(
+                Receipt(kind, parts[first], digests[first], tuple(keys[first:i]), tuple(failed[first:i]))
+            )
+            first = i
+    return receipts

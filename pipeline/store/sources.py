@@ -1,0 +1,95 @@
+"""Digests of source files, remembered by path, size and time of change, so that a quiet night reads no video."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mimdata.pipeline.store.folder import Folder
+
+SOURCES = pa.schema(
+    [
+        pa.field("path", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("sha256", pa.string()),
+    ]
+)
+FILE = "sources.parquet"
+# A file changed within the clock's grain of being read could change again and look the same.
+SETTLED_NS = 2_000_000_000
+
+Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
+
+
+def stamp(path: Path) -> Stamp:
+    """Size and time of change of a file. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, read in blocks. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Sources:
+    """What is known of the corpus files. `rehash` distrusts all that is remembered."""
+
+    def __init__(self, store: Folder, *, rehash: bool = False) -> None:
+        self._store = store
+        self._known: dict[str, tuple[Stamp, str]] = {}
+        self._changed = rehash
+        if not rehash and store.exists(FILE):
+            table = pq.read_table(pa.BufferReader(store.read(FILE)))
+            for path, size, mtime_ns, sha256 in zip(*(c.to_pylist() for c in table.columns), strict=True):
+                self._known[path] = ((size, mtime_ns), sha256)
+
+    def digests(
+        self, paths: Iterable[Path], advance: Callable[[], None] = lambda: None
+    ) -> dict[Path, str | OSError]:
+        """The digest of each file, or the error that keeps it from being read."""
+        unique = list(dict.fromkeys(paths))
+        with ThreadPoolExecutor(max_workers=4) as pool:  # hashing releases the interpreter
+            found = {}
+            for path, result in zip(unique, pool.map(self._digest, unique), strict=True):
+                found[path] = result
+                advance()
+        return found
+
+    def save(self) -> None:
+        """Remember what was read, for files that have settled."""
+        if not self._changed:
+            return
+        newest = time.time_ns() - SETTLED_NS
+        rows = [
+            {"path": path, "size": size, "mtime_ns": mtime_ns, "sha256": sha256}
+            for path, ((size, mtime_ns), sha256) in sorted(self._known.items())
+            if mtime_ns < newest
+        ]
+        table = pa.Table.from_pylist(rows, SOURCES)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        self._store.write(FILE, buffer.getvalue())
+        self._changed = False
+
+    def _digest(self, path: Path) -> str | OSError:
+        try:
+            now = stamp(path)
+            known = self._known.get(str(path.absolute()))
+            if known is not None and known[0] == now:
+                return known[1]
+            sha256 = file_digest(path)
+        except OSError as error:
+            return error
+        self._known[str(path.absolute())] = (now, sha256)
+        self._changed = True
+        return sha256

@@ -1,0 +1,1 @@
+"""What runs unattended: the whole path as one command."""
