@@ -53,6 +53,15 @@ class Step(Protocol):
         ...
 
 
+@runtime_checkable
+class HasSidecar(Protocol):
+    """A step that reads a second file beside the media file, whose bytes then belong into its keys."""
+
+    def sidecar(self, media: Path) -> Path | None:
+        """The file that goes with a media file; None where there is none."""
+        ...
+
+
 Extract = Callable[["Media", Clip], Track | Tokens]
 AlignWords = Callable[["Media", Clip], Words]
 

@@ -65,6 +65,11 @@ class Sources:
                 advance()
         return found
 
+    def stamp_of(self, path: Path) -> Stamp | None:
+        """Size and time of change of a file when its digest was taken; None if it never was."""
+        known = self._known.get(str(path.absolute()))
+        return known[0] if known else None
+
     def save(self) -> None:
         """Remember what was read, for files that have settled."""
         if not self._changed:

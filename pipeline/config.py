@@ -1,0 +1,187 @@
+"""The configuration of a run: TOML in, the same TOML out.
+
+Values come from the command line, then the TOML file, then the environment (`MIMDATA_STORE`,
+`MIMDATA_EXTRACTORS__AUDIO__FEATURE_SET`, …), then the defaults, in that order of authority.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mimdata.pipeline import registry
+from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.steps import Extractor, WordAligner
+
+ENVIRONMENT_PREFIX = "MIMDATA_"
+
+
+class Strict(BaseModel):
+    """A table of the file in which an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepConfig(BaseModel):
+    """A step by the name of its entry point; every other key is one of its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the step is built with."""
+        return dict(self.model_extra or {})
+
+
+class PoolingConfig(Strict):
+    """How frames become words. `mean` weighs every intersecting frame alike, as the CMU SDK does."""
+
+    weights: Literal["overlap", "mean"] = "overlap"
+    statistics: tuple[Literal["mean", "std", "max"], ...] = ("mean", "std", "max")
+    pauses: Literal["drop", "keep"] = "drop"
+
+
+class DatasetConfig(Strict):
+    """How an aligned dataset is cut. Where a corpus has no splits, videos are dealt out by a hash."""
+
+    shard_rows: int = Field(default=1024, ge=1)
+    assign_splits: bool = True
+
+
+class RunConfig(Strict):
+    """Everything that one run needs to know."""
+
+    corpus: str = "demo"
+    root: Path | None = None
+    store: str = ".mimdata"
+    workers: int | None = Field(default=None, ge=0)
+    scheduler: str | None = None
+    device: str = "cpu"
+    modalities: tuple[str, ...] | None = None
+    extractors: dict[str, StepConfig] = {
+        "text": StepConfig(name="bert"),
+        "audio": StepConfig(name="opensmile"),
+        "vision": StepConfig(name="facenet"),
+    }
+    aligner: StepConfig = StepConfig(name="pocketsphinx")
+    pooling: PoolingConfig = PoolingConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    train: dict[str, Any] = {}  # read by mimdata.mim.config
+
+    def build_extractors(self) -> dict[str, Extractor]:
+        """The extractors of the chosen modalities, by modality."""
+        chosen = self.modalities or tuple(self.extractors)
+        unknown = [name for name in chosen if name not in self.extractors]
+        if unknown:
+            raise UsageError(
+                f"no extractor gives the modality {unknown[0]!r}: there are {', '.join(self.extractors)}"
+            )
+        return {name: _extractor(name, self.extractors[name]) for name in chosen}
+
+    def build_aligner(self) -> WordAligner:
+        """The word aligner."""
+        return registry.aligner(self.aligner.name, self.aligner.parameters)
+
+    def to_toml(self) -> str:
+        """The whole configuration as TOML that `load_config` reads back to an equal one."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def _extractor(modality: str, config: StepConfig) -> Extractor:
+    built = registry.extractor(config.name, config.parameters)
+    if built.modality != modality:
+        raise UsageError(
+            f"[extractors.{modality}] names {config.name!r}, which gives the modality {built.modality!r}: "
+            f"put it under [extractors.{built.modality}]"
+        )
+    return built
+
+
+def load_config(
+    file: Path | None = None,
+    given: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> RunConfig:
+    """The configuration from all its sources.
+
+    `given` are the values of the command line, nested like the file; None stands for "not given".
+    Raises UsageError that names where the value came from, the key, what was found and what is accepted.
+    """
+    defaults = RunConfig().model_dump(mode="python")
+    merged: dict[str, Any] = {"extractors": defaults["extractors"], "aligner": defaults["aligner"]}
+    for layer in (
+        _from_environment(os.environ if environment is None else environment),
+        _from_file(file),
+        given or {},
+    ):
+        merged = _merge(merged, layer)
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f"{file}: " if file else ""
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where}{key}: {first['msg']}, found {first['input']!r}") from error
+
+
+def nested(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """`a.b=1` from the command line as {"a": {"b": 1}}; values read as TOML, or else as text."""
+    tree: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set takes KEY=VALUE, such as extractors.vision.fps=10, found {assignment!r}")
+        tree = _merge(tree, _branch(key.split("."), _value(text)))
+    return tree
+
+
+def _branch(path: list[str], value: object) -> dict[str, Any]:
+    for name in reversed(path):
+        value = {name: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for variable, text in sorted(environment.items()):
+        path = variable.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        if variable.startswith(ENVIRONMENT_PREFIX) and path[0] in RunConfig.model_fields:
+            tree = _merge(tree, _branch(path, _value(text)))
+    return tree
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}") from error
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None:
+            continue
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged

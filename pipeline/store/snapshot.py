@@ -1,0 +1,152 @@
+"""What the store knows of a corpus: its clips and their keys, the failures table and the ledger."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mimdata.pipeline.records import Clip
+from mimdata.pipeline.store.folder import Folder
+
+KEYS = pa.map_(pa.string(), pa.string())
+CLIPS = pa.schema(
+    [
+        pa.field("clip_id", pa.string()),
+        pa.field("video_id", pa.string()),
+        pa.field("segment", pa.int32()),
+        pa.field("source", pa.string()),
+        pa.field("start", pa.float64()),
+        pa.field("end", pa.float64()),
+        pa.field("text", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("sentiment", pa.float64()),
+        pa.field("emotions", pa.map_(pa.string(), pa.float64())),
+        pa.field("speaker", pa.string()),
+        pa.field("keys", KEYS),
+        pa.field("previous", KEYS),
+    ]
+)
+FAILURES = pa.schema(
+    [
+        pa.field("stage", pa.string()),
+        pa.field("clip_id", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("cause", pa.string()),
+        pa.field("message", pa.string()),
+        pa.field("hint", pa.string()),
+        pa.field("permanent", pa.bool_()),
+        pa.field("retry", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """One row of the failures table. `retry` is the command that tries this clip again."""
+
+    stage: str
+    clip_id: str
+    source: str
+    cause: str
+    message: str
+    hint: str
+    permanent: bool
+    retry: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip with the keys of its results by kind, and the keys that they replaced."""
+
+    clip: Clip
+    keys: Mapping[str, str] = field(default_factory=dict)
+    previous: Mapping[str, str] = field(default_factory=dict)
+
+    def with_keys(self, keys: Mapping[str, str]) -> Entry:
+        """The entry after a run; a key that moved leaves the old one under `previous`."""
+        moved = {kind: self.keys[kind] for kind, key in keys.items() if self.keys.get(kind, key) != key}
+        return replace(self, keys={**self.keys, **keys}, previous={**self.previous, **moved})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of one corpus in the store; written by the driver alone."""
+
+    store: Folder
+    corpus: str
+
+    @property
+    def folder(self) -> Folder:
+        """Where the three files lie."""
+        return self.store.sub("corpora").sub(self.corpus)
+
+    def entries(self) -> dict[str, Entry]:
+        """The clips by id, in corpus order; empty before the first run."""
+        rows = self._rows("clips.parquet")
+        return {row["clip_id"]: _entry(row) for row in rows}
+
+    def save_entries(self, entries: Iterable[Entry]) -> None:
+        """Replace the list of clips."""
+        self._write("clips.parquet", [_clip_row(entry) for entry in entries], CLIPS)
+
+    def failures(self) -> list[FailureRow]:
+        """The failures table: by stage, then in corpus order."""
+        return [FailureRow(**row) for row in self._rows("failures.parquet")]
+
+    def save_failures(self, rows: Iterable[FailureRow]) -> None:
+        """Replace the failures table."""
+        self._write("failures.parquet", [asdict(row) for row in rows], FAILURES)
+
+    def ledger(self) -> dict[str, Any]:
+        """By stage: {"in": n, "out": n, "excluded": {reason: n}}."""
+        if not self.folder.exists("ledger.json"):
+            return {}
+        ledger: dict[str, Any] = json.loads(self.folder.read("ledger.json"))
+        return ledger
+
+    def save_ledger(self, ledger: Mapping[str, Any]) -> None:
+        """Replace the ledger."""
+        self.folder.write("ledger.json", (json.dumps(ledger, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        if not self.folder.exists(name):
+            return []
+        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(self.folder.read(name))).to_pylist()
+        return rows
+
+    def _write(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema), buffer, compression="zstd")
+        self.folder.write(name, buffer.getvalue())
+
+
+def corpora(store: Folder) -> list[str]:
+    """The corpora that the store has seen."""
+    return store.sub("corpora").folders()
+
+
+def ledger_entry(total: int, out: int, excluded: Mapping[str, int]) -> dict[str, Any]:
+    """One stage of the ledger. Raises ValueError when clips in and clips out do not add up."""
+    if total != out + sum(excluded.values()):
+        raise ValueError(f"the ledger does not add up: {total} in, {out} out, excluded {dict(excluded)}")
+    return {"in": total, "out": out, "excluded": dict(sorted(excluded.items()))}
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    keys, previous = dict(row.pop("keys")), dict(row.pop("previous"))
+    row["emotions"] = dict(row["emotions"])
+    return Entry(Clip(**row), keys, previous)
+
+
+def _clip_row(entry: Entry) -> dict[str, Any]:
+    clip = entry.clip
+    row = {name: getattr(clip, name) for name in CLIPS.names if hasattr(clip, name)}
+    row["emotions"] = list(clip.emotions.items())
+    return row | {"keys": list(entry.keys.items()), "previous": list(entry.previous.items())}

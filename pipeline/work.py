@@ -1,0 +1,148 @@
+"""What a worker does with one task: open the steps, decode each clip once, store every outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from mimdata.pipeline.errors import ClipError
+from mimdata.pipeline.media import Media
+from mimdata.pipeline.records import Clip
+from mimdata.pipeline.steps import Extractor, Resources, Step, WordAligner
+from mimdata.pipeline.store.codec import Result, encode, schema_of, table
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parts import Failure, Outcome, Receipt, write_part
+from mimdata.pipeline.store.sources import Stamp, stamp
+
+log = logging.getLogger("mimdata")
+
+
+@dataclass(frozen=True)
+class Want:
+    """A result that is not in the store yet."""
+
+    key: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class ClipWork:
+    """One clip and the kinds of results that it lacks."""
+
+    clip: Clip
+    wants: Mapping[str, Want]
+
+
+@dataclass(frozen=True)
+class MediaTask:
+    """Some clips of one source file, processed in one go by one worker.
+
+    `stamp` is the file's size and time of change when its digest was taken: a file that was replaced since
+    must not be stored under the old digest. None where no step reads the file.
+    """
+
+    store: Folder
+    path: Path
+    stamp: Stamp | None
+    clips: tuple[ClipWork, ...]
+    steps: Mapping[str, Step]
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What the driver learns: the parts written, and the failures that are not stored because they may pass."""
+
+    receipts: tuple[Receipt, ...] = ()
+    transient: tuple[tuple[str, str, Failure], ...] = ()  # kind, key, failure
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by kind
+
+
+def run_media_task(task: MediaTask) -> TaskResult:
+    """Process the clips of a task one after the other and write one part a kind."""
+    _single_thread(task.steps)
+    made: dict[str, list[tuple[Outcome, Result | None]]] = {kind: [] for kind in task.steps}
+    transient: list[tuple[str, str, Failure]] = []
+    seconds = dict.fromkeys(task.steps, 0.0)
+    for work in task.clips:
+        media = _media(task, work)
+        for kind, want in work.wants.items():
+            began = time.perf_counter()
+            result = _attempt(task, kind, media, work.clip)
+            seconds[kind] += time.perf_counter() - began
+            if isinstance(result, Failure) and not result.permanent:
+                transient.append((kind, want.key, result))
+                continue
+            failure = result if isinstance(result, Failure) else None
+            outcome = Outcome(want.key, work.clip.clip_id, want.identity, failure)
+            made[kind].append((outcome, None if isinstance(result, Failure) else result))
+    receipts = tuple(_store(task.store, kind, rows) for kind, rows in made.items() if rows)
+    return TaskResult(receipts, tuple(transient), seconds)
+
+
+def _media(task: MediaTask, work: ClipWork) -> Media:
+    reads = [task.steps[kind].reads for kind in work.wants]
+    return Media(
+        task.path,
+        work.clip.start,
+        work.clip.end,
+        audio=any(read.audio for read in reads),
+        fps={read.fps for read in reads if read.fps},
+    )
+
+
+def _attempt(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Failure:
+    step = task.steps[kind]
+    try:
+        result = _opened(cast("Hashable", step), task.resources)(media, clip)
+        if (step.reads.audio or step.reads.fps) and stamp(task.path) != task.stamp:
+            raise ClipError(
+                "source changed",
+                f"{task.path.name} changed while it was being read",
+                "let the copy finish, then run again",
+                permanent=False,
+            )
+    except ClipError as error:
+        return Failure(error.cause, str(error), error.hint, error.permanent)
+    except Exception as error:  # one clip must not cost the others; the row says what happened
+        log.debug("%s failed on %s", kind, clip.clip_id, exc_info=True)
+        return Failure(
+            "unexpected error",
+            f"{step.name} on {clip.clip_id}: {type(error).__name__}: {error}".splitlines()[0],
+            "run again with --debug to see the traceback",
+            permanent=False,
+        )
+    return cast("Result", result)
+
+
+@lru_cache(maxsize=16)
+def _opened(step: Step, resources: Resources) -> Any:
+    """Weights are loaded once a worker, not once a task."""
+    assert isinstance(step, Extractor | WordAligner)
+    return step.open(resources)
+
+
+def _single_thread(steps: Mapping[str, Step]) -> None:
+    """Sums over several threads round differently: one thread a worker keeps results equal to the byte."""
+    if any("torch" in step.libraries for step in steps.values()):
+        import torch
+
+        if torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
+
+
+def _store(store: Folder, kind: str, rows: list[tuple[Outcome, Result | None]]) -> Receipt:
+    results = [result for _, result in rows]
+    first = next((result for result in results if result is not None), None)
+    if first is None:
+        payload = pa.table({})
+    else:
+        payload = table([None if r is None else encode(r) for r in results], schema_of(first))
+    return write_part(store, kind, [outcome for outcome, _ in rows], payload)
