@@ -58,7 +58,7 @@ class DatasetConfig(Strict):
 class RunConfig(Strict):
     """Everything that one run needs to know."""
 
-    corpus: str = "demo"
+    corpus: str | None = None  # the one last worked on in the store, or else the demo
     root: Path | None = None
     store: str = ".mimdata"
     workers: int | None = Field(default=None, ge=0)
@@ -108,19 +108,18 @@ def load_config(
     file: Path | None = None,
     given: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    last: Mapping[str, Any] | None = None,
 ) -> RunConfig:
     """The configuration from all its sources.
 
-    `given` are the values of the command line, nested like the file; None stands for "not given".
+    `given` are the values of the command line, nested like the file; None stands for "not given". `last`
+    holds what a command takes over from the last run of the corpus where nothing else says otherwise.
     Raises UsageError that names where the value came from, the key, what was found and what is accepted.
     """
     defaults = RunConfig().model_dump(mode="python")
     merged: dict[str, Any] = {"extractors": defaults["extractors"], "aligner": defaults["aligner"]}
-    for layer in (
-        _from_environment(os.environ if environment is None else environment),
-        _from_file(file),
-        given or {},
-    ):
+    variables = _from_environment(os.environ if environment is None else environment)
+    for layer in (last or {}, variables, _from_file(file), given or {}):
         merged = _merge(merged, layer)
     try:
         return RunConfig.model_validate(merged)

@@ -108,3 +108,12 @@ class Corpus(Protocol):
     def check(self, root: Path) -> Iterator[Problem]:
         """What is missing or odd under `root`, beyond what `clips` reports. Raises MimdataError if nothing is usable."""
         ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A corpus that can build itself, such as the demo."""
+
+    def prepare(self, root: Path) -> None:
+        """Make sure that the corpus lies complete under `root`; does nothing when it does."""
+        ...

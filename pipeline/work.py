@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, Self, cast
 
 import pyarrow as pa
 
@@ -40,6 +40,22 @@ class ClipWork:
     wants: Mapping[str, Want]
 
 
+class Task(Protocol):
+    """What the driver needs to know of a task to run it and to account for its loss."""
+
+    def __len__(self) -> int:
+        """Clips in it."""
+        ...
+
+    def split(self) -> Sequence[Self]:
+        """The same work, one clip a task."""
+        ...
+
+    def wanted(self) -> Sequence[tuple[str, str]]:
+        """Kind and key of each result that it was to make."""
+        ...
+
+
 @dataclass(frozen=True)
 class MediaTask:
     """Some clips of one source file, processed in one go by one worker.
@@ -54,6 +70,17 @@ class MediaTask:
     clips: tuple[ClipWork, ...]
     steps: Mapping[str, Step]
     resources: Resources
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def split(self) -> list[MediaTask]:
+        """One task a clip."""
+        return [replace(self, clips=(clip,)) for clip in self.clips]
+
+    def wanted(self) -> list[tuple[str, str]]:
+        """Kind and key of each result."""
+        return [(kind, want.key) for work in self.clips for kind, want in work.wants.items()]
 
 
 @dataclass(frozen=True)

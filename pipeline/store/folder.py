@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -70,6 +72,29 @@ class Folder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+    @contextmanager
+    def staging(self) -> Iterator[Folder]:
+        """A temporary folder inside this one, for what `publish` then makes visible; gone afterwards."""
+        temporary = self.sub(f"{TEMPORARY}{uuid.uuid4().hex}")
+        self.filesystem.makedirs(temporary.path(), exist_ok=True)
+        try:
+            yield temporary
+        finally:
+            if temporary.exists():
+                self.filesystem.rm(temporary.path(), recursive=True)
+
+    def publish(self, staging: Folder, name: str) -> None:
+        """Make a staged folder appear under its name, by one rename where the filesystem has it.
+
+        A folder of that name is left as it is: names carry the digest of what they hold.
+        """
+        if self.exists(name):
+            return
+        if self.local:
+            Path(staging.path()).replace(self.path(name))
+        else:
+            self.filesystem.mv(staging.path(), self.path(name), recursive=True)
 
     def files(self, suffix: str = "") -> list[str]:
         """Names of all files below the folder, relative to it, sorted; temporary ones are left out."""

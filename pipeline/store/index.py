@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 
@@ -41,10 +42,16 @@ class Index:
         self._receipts: dict[str, Receipt] = {}
         self._locations: dict[str, Location] = {}
         self._changed = False
+        self._saved = time.monotonic()
         self._load()
 
     def __len__(self) -> int:
         return len(self._locations)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the index was last loaded or saved."""
+        return time.monotonic() - self._saved
 
     def find(self, key: str) -> Location | None:
         """Where the outcome of a key lies, None if it was never computed."""
@@ -70,6 +77,7 @@ class Index:
             folder.remove(old)
         self._files = [name]
         self._changed = False
+        self._saved = time.monotonic()
 
     def _folder(self) -> Folder:
         return self.store.sub("index").sub(self.kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.store.folder import Folder
 
+LAST = "corpora/last"
 KEYS = pa.map_(pa.string(), pa.string())
 CLIPS = pa.schema(
     [
@@ -115,6 +117,17 @@ class Snapshot:
         """Replace the ledger."""
         self.folder.write("ledger.json", (json.dumps(ledger, indent=2, ensure_ascii=False) + "\n").encode())
 
+    def last_run(self) -> dict[str, Any]:
+        """The configuration of the last run; empty before the first."""
+        if not self.folder.exists("run.toml"):
+            return {}
+        return tomllib.loads(self.folder.read("run.toml").decode())
+
+    def save_run(self, toml: str) -> None:
+        """Remember the configuration of this run, and that this corpus was the last one."""
+        self.folder.write("run.toml", toml.encode())
+        self.store.write(LAST, f"{self.corpus}\n".encode())
+
     def _rows(self, name: str) -> list[dict[str, Any]]:
         if not self.folder.exists(name):
             return []
@@ -125,6 +138,11 @@ class Snapshot:
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema), buffer, compression="zstd")
         self.folder.write(name, buffer.getvalue())
+
+
+def last_corpus(store: Folder) -> str | None:
+    """The corpus that was worked on last, None in a new store."""
+    return store.read(LAST).decode().strip() if store.exists(LAST) else None
 
 
 def corpora(store: Folder) -> list[str]:

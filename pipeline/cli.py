@@ -1,0 +1,95 @@
+"""The `mimdata` command: names and one-line helps; each command is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+import click
+
+from mimdata.pipeline.errors import MimdataError, UsageError
+
+# Name → where the command lies, and its line in the list, so that --help imports none of them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "extract": (
+        "mimdata.pipeline.commands.jobs:extract_command",
+        "Extract text, voice and face features of a corpus.",
+    ),
+    "align": (
+        "mimdata.pipeline.commands.jobs:align_command",
+        "Align features to words and publish a dataset version.",
+    ),
+    "train": ("mimdata.mim.cli:train", "Train MIM on an aligned dataset."),
+    "demo": ("mimdata.workflows.demo:demo_command", "Build a small corpus and run the whole path on it."),
+    "status": (
+        "mimdata.pipeline.commands.looking:status_command",
+        "What the store holds: corpora, ledgers, datasets.",
+    ),
+    "inspect": ("mimdata.pipeline.commands.looking:inspect_command", "One clip: words in time and features."),
+    "why": (
+        "mimdata.pipeline.commands.looking:why_command",
+        "What changed in a clip's keys, and what it costs.",
+    ),
+    "failures": (
+        "mimdata.pipeline.commands.looking:failures_command",
+        "Clips that failed, why, and how to retry them.",
+    ),
+    "corpora": (
+        "mimdata.pipeline.commands.plugins:corpora_command",
+        "List corpora; check one; build a demo corpus.",
+    ),
+    "extractors": (
+        "mimdata.pipeline.commands.plugins:extractors_command",
+        "List extractors and word aligners.",
+    ),
+    "doctor": ("mimdata.pipeline.commands.doctor:doctor_command", "Is everything here that mimdata needs?"),
+    "completion": (
+        "mimdata.pipeline.commands.plugins:completion_command",
+        "Print the completion script of a shell.",
+    ),
+}
+
+
+class Misused(click.ClickException):
+    """A call that cannot mean anything."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Commands that are imported by name, and errors that are one line for a person."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MimdataError as error:
+            if ctx.params.get("debug"):
+                raise
+            raise (Misused if isinstance(error, UsageError) else click.ClickException)(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks and everything that is logged.")
+@click.version_option(package_name="mimdata")
+def main(debug: bool) -> None:
+    """Raw talking-head corpora in, word-aligned Parquet and a trained MIM out.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but some clips are in the failures table.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s" if debug else "%(message)s")
+    logging.getLogger("mimdata").setLevel(logging.DEBUG if debug else logging.INFO)

@@ -1,0 +1,93 @@
+"""`mimdata extract` and `mimdata align`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mimdata.pipeline.commands.options import EXIT_SOME_FAILED, RUN_OPTIONS, configuration, print_json
+from mimdata.pipeline.config import RunConfig
+from mimdata.pipeline.jobs import JobReport, align, extract
+from mimdata.pipeline.listing import Selection
+from mimdata.pipeline.run import Options, Run, open_run
+
+
+@click.command("extract")
+@RUN_OPTIONS
+@click.option(
+    "--face-weights",
+    type=click.Path(exists=True, dir_okay=False),
+    help="VGGFace2 weights of InceptionResnetV1.",
+)
+@click.option("--text-model", metavar="PATH|NAME", help="A Hugging Face encoder.  [default: minilm]")
+def extract_command(face_weights: str | None, text_model: str | None, **options: Any) -> None:
+    """Extract text, voice and face features of every clip that the store lacks."""
+    steps: dict[str, Any] = {}
+    if face_weights:
+        steps["vision"] = {"face_weights": str(Path(face_weights).absolute())}
+    if text_model:
+        steps["text"] = {"model": text_model}
+    _job(extract, ("root",), {**options, "extractors": steps})
+
+
+@click.command("align")
+@RUN_OPTIONS
+@click.option(
+    "--pauses",
+    type=click.Choice(["drop", "keep"]),
+    help="Rows for the pauses between words.  [default: drop]",
+)
+@click.option("--aligner", metavar="NAME", help="What places the words in time.  [default: pocketsphinx]")
+def align_command(pauses: str | None, aligner: str | None, **options: Any) -> None:
+    """Place words in time, pool features into rows, and publish a dataset version.
+
+    Extractors are those of the corpus's last extraction unless the configuration names others.
+    """
+    more: dict[str, Any] = {"pooling": {"pauses": pauses} if pauses else {}}
+    if aligner:
+        more["aligner"] = {"name": aligner}
+    _job(align, ("root", "extractors"), {**options, **more})
+
+
+def _job(job: Callable[[Run], JobReport], take_over: tuple[str, ...], options: dict[str, Any]) -> None:
+    as_json, asked = (
+        options.pop("as_json"),
+        Options(
+            Selection(options.pop("only"), options.pop("limit")),
+            options.pop("retry_failed"),
+            options.pop("rehash"),
+        ),
+    )
+    config: RunConfig = configuration(options.pop("file"), options.pop("assignments"), take_over, **options)
+    run = open_run(config, asked)
+    report = job(run)
+    if as_json:
+        for stage in report.stages:
+            print_json(stage.to_json())
+    else:
+        _show(run, report)
+    sys.exit(EXIT_SOME_FAILED if report.failed else 0)
+
+
+def _show(run: Run, report: JobReport) -> None:
+    from mimdata.pipeline.commands.tables import show, stages_table
+
+    show(stages_table(report.stages))
+    excluded = sum(problem.excludes for problem in run.listing.problems)
+    if excluded:
+        click.echo(f"{excluded} clips of the corpus were excluded before they could be read.")
+    if report.failed:
+        click.echo(
+            f"{report.failed} clips are in the failures table: `mimdata failures --store {run.config.store}` lists them."
+        )
+    if all(stage.computed == 0 for stage in report.stages) and not report.failed:
+        click.echo("Nothing to compute: everything was in the store.")
+    if report.manifest is not None:
+        m = report.manifest
+        click.echo(
+            f"Dataset {run.corpus} {m.version}: {m.rows} utterances, {len(m.shards)} shards, digest {m.digest}"
+        )

@@ -1,0 +1,219 @@
+"""Writing a dataset version: rows in canonical order, shards, manifest, one rename."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mimdata.pipeline.config import DatasetConfig
+from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of, parse_manifest
+from mimdata.pipeline.dataset.pooling import ROWS
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields
+from mimdata.pipeline.dataset.statistics import Moments, matrix, valid_words
+from mimdata.pipeline.progress import Advance
+from mimdata.pipeline.records import SPLITS, Clip
+from mimdata.pipeline.store.fingerprint import canonical, digest
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parts import OUTCOME, Location, read_rows
+
+UNSPLIT = "unsplit"  # the shard name of clips without a split
+ROW_GROUP = 128
+# Parquet's settings are part of the bytes, and so of the digest.
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": False,
+    "row_group_size": ROW_GROUP,
+}
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """One utterance of a version: the clip for its labels, its row's key and where that lies."""
+
+    clip: Clip
+    key: str
+    location: Location
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a manifest says beyond its shards: steps, pooling, ledger, library versions."""
+
+    corpus: str
+    modalities: Mapping[str, Mapping[str, Any]]
+    aligner: Mapping[str, Any]
+    pooling: Mapping[str, Any]
+    libraries: Mapping[str, str]
+
+
+@dataclass
+class Totals:
+    """What is summed up while the shards are written, in their order."""
+
+    moments: dict[str, Moments] = field(default_factory=dict)
+    coverage: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def add(self, split: str, table: pa.Table, modalities: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take note of a shard."""
+        counts = self.coverage[split]
+        counts["words"] += len(table.column("words").combine_chunks().flatten())
+        for modality, about in modalities.items():
+            mask = valid_words(table, modality)
+            counts[modality] += int(mask.sum())
+            for statistic in about["statistics"] if split == "train" else ():
+                name = f"{modality}_{statistic}"
+                seen = Moments.of(matrix(table.column(name), about["dim"])[mask])
+                self.moments[name] = self.moments[name].merge(seen) if name in self.moments else seen
+
+
+def canonical_order(rows: Sequence[DatasetRow]) -> list[DatasetRow]:
+    """By split (train, valid, test, none), then video, then segment, then id."""
+    rank: dict[str | None, int] = {split: i for i, split in enumerate(SPLITS)}
+    return sorted(
+        rows,
+        key=lambda row: (
+            rank.get(row.clip.split, len(rank)),
+            row.clip.video_id,
+            row.clip.segment,
+            row.clip.clip_id,
+        ),
+    )
+
+
+def inputs_digest(rows: Sequence[DatasetRow], description: Description, config: DatasetConfig) -> str:
+    """One digest for all that shapes a version, known before a byte of it is written."""
+    labels = [[row.key, _utterance(row.clip)] for row in rows]
+    return digest(canonical([labels, config.model_dump(mode="json"), _json(description)]))
+
+
+def find_version(folder: Folder, inputs: str) -> Manifest | None:
+    """The version that was made from these inputs, if there is one."""
+    for name in folder.folders():
+        if folder.exists(f"{name}/{FILE}"):
+            manifest = parse_manifest(folder.read(f"{name}/{FILE}"), folder.path(f"{name}/{FILE}"))
+            if manifest.content["inputs"] == inputs:
+                return manifest
+    return None
+
+
+def write_version(
+    store: Folder,
+    rows: Sequence[DatasetRow],
+    description: Description,
+    config: DatasetConfig,
+    advance: Advance,
+) -> Manifest:
+    """Write and publish a version of `rows`, which are in canonical order. It appears whole or not at all."""
+    folder = store.sub("datasets").sub(description.corpus)
+    totals, shards = Totals(), []
+    emotions = sorted({name for row in rows for name in row.clip.emotions})
+    with folder.staging() as staging:
+        for split, number, chunk in _chunks(rows, config.shard_rows):
+            table = _shard(store, chunk, emotions)
+            totals.add(split, table, description.modalities)
+            shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
+            advance(len(chunk))
+        manifest = _manifest(
+            rows, shards, totals, emotions, description, inputs_digest(rows, description, config)
+        )
+        staging.write(FILE, manifest.to_json().encode())
+        folder.publish(staging, manifest.version)
+    folder.write(LATEST, f"{manifest.version}\n".encode())
+    return manifest
+
+
+def _chunks(rows: Sequence[DatasetRow], size: int) -> Iterator[tuple[str, int, Sequence[DatasetRow]]]:
+    by_split: dict[str, list[DatasetRow]] = {}
+    for row in rows:
+        by_split.setdefault(row.clip.split or UNSPLIT, []).append(row)
+    for split, mine in by_split.items():
+        for number, first in enumerate(range(0, len(mine), size)):
+            yield split, number, mine[first : first + size]
+
+
+def _shard(store: Folder, rows: Sequence[DatasetRow], emotions: Sequence[str]) -> pa.Table:
+    """Labels from the clips, everything else from the rows' parts."""
+    by_part: defaultdict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        by_part[row.location.part].append(i)
+    tables, order = [], []
+    for part, mine in by_part.items():
+        tables.append(read_rows(store, ROWS, part, [rows[i].location.row for i in mine]))
+        order += mine
+    pooled = pa.concat_tables(tables).take(np.argsort(order)).drop_columns(OUTCOME.names)
+    schema = pa.schema([*UTTERANCE_FIELDS, *emotion_fields(emotions)])
+    labels = pa.Table.from_pylist([_label_row(row.clip, emotions) for row in rows], schema)
+    whole = pa.schema([*schema, *pooled.schema])
+    return pa.table([*labels.columns, *pooled.columns], schema=whole).combine_chunks()
+
+
+def _utterance(clip: Clip) -> dict[str, Any]:
+    row = {name: getattr(clip, name) for name in (f.name for f in UTTERANCE_FIELDS)}
+    return row | {"emotions": dict(clip.emotions)}
+
+
+def _label_row(clip: Clip, emotions: Sequence[str]) -> dict[str, Any]:
+    row = _utterance(clip)
+    found = row.pop("emotions")
+    return row | {f"emotion_{name}": found.get(name) for name in emotions}
+
+
+def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **PARQUET)
+    content = buffer.getvalue()
+    staging.write(name, content)
+    return {
+        "file": name,
+        "split": split,
+        "rows": table.num_rows,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _manifest(
+    rows: Sequence[DatasetRow],
+    shards: Sequence[Mapping[str, Any]],
+    totals: Totals,
+    emotions: Sequence[str],
+    description: Description,
+    inputs: str,
+) -> Manifest:
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        **_json(description),
+        "rows": len(rows),
+        "splits": dict(Counter(row.clip.split or UNSPLIT for row in rows)),
+        "shards": list(shards),
+        "emotions": list(emotions),
+        "statistics": {name: moments.to_json() for name, moments in totals.moments.items()},
+        "coverage": {split: dict(counts) for split, counts in totals.coverage.items()},
+        "inputs": inputs,
+    }
+    sha256 = digest_of(content)
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%d}-{sha256[:12]}"
+    return Manifest(
+        {"version": name, "digest": sha256, "created": now.isoformat(timespec="seconds"), **content}
+    )
+
+
+def _json(description: Description) -> dict[str, Any]:
+    return {
+        "corpus": description.corpus,
+        "modalities": {name: dict(about) for name, about in description.modalities.items()},
+        "aligner": dict(description.aligner),
+        "pooling": dict(description.pooling),
+        "libraries": dict(description.libraries),
+    }

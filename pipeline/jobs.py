@@ -1,0 +1,120 @@
+"""The two jobs of the pipeline: extract features from a corpus, and align them into a dataset version."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mimdata.pipeline.books import Account, StageReport, keep_books
+from mimdata.pipeline.dataset.manifest import LATEST, Manifest
+from mimdata.pipeline.dataset.pooling import TRACKS, WORDS
+from mimdata.pipeline.dataset.rows import VERSION
+from mimdata.pipeline.dataset.splits import with_splits
+from mimdata.pipeline.dataset.writer import (
+    DatasetRow,
+    Description,
+    canonical_order,
+    find_version,
+    inputs_digest,
+    write_version,
+)
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.progress import progress
+from mimdata.pipeline.run import Run
+from mimdata.pipeline.stages import media_stage, rows_stage, stored
+from mimdata.pipeline.steps import Extractor, Step, WordAligner
+from mimdata.pipeline.store.fingerprint import library_version, step_identity
+from mimdata.pipeline.store.parts import Location
+
+log = logging.getLogger("mimdata")
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What a job did, stage by stage; `failed` counts the clips that the failures table now holds for it."""
+
+    stages: tuple[StageReport, ...]
+    failed: int
+    manifest: Manifest | None = None
+
+
+def extract(run: Run) -> JobReport:
+    """Extract every modality of every chosen clip that the store does not have yet."""
+    extractors = run.config.build_extractors()
+    steps: dict[str, Step] = {TRACKS + modality: step for modality, step in extractors.items()}
+    accounts = media_stage(run, steps, "extract")
+    keep_books(run, accounts)
+    return _report(run, accounts)
+
+
+def align(run: Run) -> JobReport:
+    """Place the words in time, pool the features into rows, and publish a dataset version.
+
+    Raises MimdataError when not one clip has all it needs.
+    """
+    extractors = run.config.build_extractors()
+    aligner = run.config.build_aligner()
+    tracks = stored(run, {TRACKS + modality: step for modality, step in extractors.items()})
+    words = media_stage(run, {WORDS: aligner}, "align words")
+    rows, locations = rows_stage(run, [*words, *tracks])
+    keep_books(run, [*words, rows])
+    if not locations:
+        failure = next(iter(rows.failures.values()))
+        raise MimdataError(f"no clip could be aligned; the first says: {failure.message}; {failure.hint}")
+    published, manifest = _publish(run, rows, locations, _description(run, extractors, aligner))
+    return _report(run, [*words, rows], (published,), manifest)
+
+
+def _report(
+    run: Run,
+    accounts: Sequence[Account],
+    more: tuple[StageReport, ...] = (),
+    manifest: Manifest | None = None,
+) -> JobReport:
+    failed = {clip_id for account in accounts for clip_id in account.failures}
+    excluded = sum(problem.excludes for problem in run.listing.problems)
+    return JobReport((*(account.report for account in accounts), *more), len(failed) + excluded, manifest)
+
+
+def _description(run: Run, extractors: Mapping[str, Extractor], aligner: WordAligner) -> Description:
+    return Description(
+        corpus=run.corpus,
+        modalities={name: _modality(run, step) for name, step in extractors.items()},
+        aligner=step_identity(aligner),
+        pooling={"version": VERSION, **run.config.pooling.model_dump(mode="json")},
+        libraries={name: library_version(name) for name in ("mimdata", "pyarrow", "numpy")},
+    )
+
+
+def _modality(run: Run, step: Extractor) -> dict[str, Any]:
+    names = step.feature_names
+    over_time = step.reads.audio or step.reads.fps is not None
+    return {
+        "dim": len(names),
+        "feature_names": list(names),
+        "statistics": list(run.config.pooling.statistics) if over_time else ["mean"],
+        "step": step_identity(step),
+    }
+
+
+def _publish(
+    run: Run, rows: Account, locations: Mapping[str, Location], description: Description
+) -> tuple[StageReport, Manifest]:
+    began = time.perf_counter()
+    chosen = with_splits(run.listing.chosen) if run.config.dataset.assign_splits else run.listing.chosen
+    ready = canonical_order(
+        [DatasetRow(c, rows.keys[c.clip_id], locations[c.clip_id]) for c in chosen if c.clip_id in locations]
+    )
+    folder = run.store.sub("datasets").sub(run.corpus)
+    manifest = find_version(folder, inputs_digest(ready, description, run.config.dataset))
+    computed = 0 if manifest else len(ready)
+    if manifest is None:
+        with progress("write shards", len(ready)) as advance:
+            manifest = write_version(run.store, ready, description, run.config.dataset, advance)
+    else:
+        folder.write(LATEST, f"{manifest.version}\n".encode())
+    seconds = time.perf_counter() - began
+    return StageReport("dataset", len(ready), computed, len(ready) - computed, 0, seconds), manifest

@@ -1,0 +1,73 @@
+"""A run: its configuration, its corpus, and the store that it works in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mimdata.pipeline.config import RunConfig
+from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.listing import Listing, Selection, list_corpus
+from mimdata.pipeline.steps import Resources
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.snapshot import Snapshot, last_corpus
+from mimdata.pipeline.store.sources import Sources
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call asks for beyond its configuration."""
+
+    selection: Selection = field(default_factory=Selection)
+    retry_failed: bool = False
+    rehash: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is under way: where everything is, and what the corpus holds."""
+
+    config: RunConfig
+    options: Options
+    corpus: str
+    root: Path
+    store: Folder
+    snapshot: Snapshot
+    listing: Listing
+    sources: Sources
+    resources: Resources = field(default_factory=Resources)
+
+
+def corpus_of(config: RunConfig, store: Folder) -> str:
+    """The corpus that a command is about."""
+    return config.corpus or last_corpus(store) or "demo"
+
+
+def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
+    """Where the raw corpus lies."""
+    if config.root is not None:
+        return config.root
+    if corpus == "demo":
+        return Path(store.path("raw/demo"))
+    raise UsageError(
+        f"where is the corpus {corpus}? Give its folder with --root, or `root` in the configuration"
+    )
+
+
+def open_run(config: RunConfig, options: Options) -> Run:
+    """A run that will write: as `read_run`, and the store remembers its configuration."""
+    run = read_run(config, options)
+    placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
+    run.snapshot.save_run(placed.to_toml())
+    return run
+
+
+def read_run(config: RunConfig, options: Options) -> Run:
+    """List the corpus and open the store. Raises MimdataError if there is nothing to work on."""
+    store = Folder(config.store)
+    corpus = corpus_of(config, store)
+    root = root_of(config, corpus, store)
+    listing = list_corpus(corpus, root, options.selection)
+    snapshot = Snapshot(store, corpus)
+    sources = Sources(store, rehash=options.rehash)
+    return Run(config, options, corpus, root, store, snapshot, listing, sources, Resources(config.device))
