@@ -1,0 +1,1 @@
+"""Word alignment: transcripts in time, and frames pooled to words."""
