@@ -1,0 +1,1 @@
+"""Corpora: one file a directory layout, each of which yields clips."""
