@@ -78,7 +78,7 @@ def build_demo_command(root: Path, utterances: int, videos: int, seed: int) -> N
 def extractors_command(as_json: bool) -> None:
     """List extractors and word aligners with their parameters and defaults."""
     for group in ("extractors", "aligners"):
-        found = [_step(group, name) for name in registry.installed(group)]  # type: ignore[arg-type]
+        found = [_step(group, name) for name in registry.installed(group)]
         if as_json:
             for line in found:
                 print_json({"kind": group, **line})

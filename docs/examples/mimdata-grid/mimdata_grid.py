@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.media import SAMPLE_RATE, Media
 from mimdata.pipeline.records import Clip, Problem, Reason, Track, Words, WordStatus, words_of

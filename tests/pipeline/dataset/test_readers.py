@@ -1,0 +1,46 @@
+"""Shards are plain Parquet: pandas, DuckDB and `datasets` read them without us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mimdata.pipeline.dataset.manifest import latest_version
+from mimdata.pipeline.store.folder import Folder
+from tests.pipeline.dataset.fixtures import publish
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    publish(Folder(str(store)), range(10))
+    return latest_version(store, "fixture")
+
+
+def test_pandas(version: Path) -> None:
+    import pandas as pd
+
+    frame = pd.read_parquet(version / "train-00000.parquet")
+    assert np.stack(frame["audio_mean"][0]).shape == (2, 3)
+    assert frame["words"][0].tolist() == ["so", "good"]
+
+
+def test_duckdb(version: Path) -> None:
+    import duckdb
+
+    query = f"select clip_id, len(words), audio_mean[1][3], vision_valid from '{version}/train-*.parquet' order by clip_id"
+    rows = duckdb.sql(query).fetchall()
+    assert len(rows) == 6
+    assert rows[0][1] == 2
+    assert rows[0][3] == [True, False]
+
+
+def test_hugging_face_datasets(version: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    files = {split: str(version / f"{split}-*.parquet") for split in ("train", "valid", "test")}
+    found = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path))
+    assert {split: part.num_rows for split, part in found.items()} == {"train": 6, "valid": 2, "test": 2}
+    assert np.array(found["train"][0]["text_mean"]).shape == (2, 4)
