@@ -93,7 +93,7 @@ def build_demo(
     return True
 
 
-def _unheard(done: int, total: int) -> None:  # noqa: ARG001
+def _unheard(done: int, total: int) -> None:
     """Progress that nobody asked for."""
 
 

@@ -95,7 +95,7 @@ class RaterLabels:
 
 def read_labels(root: Path) -> tuple[Labels | None, list[Problem]]:
     """The labels under `root`, the CSD before rater tables; None without either, and what is odd in them."""
-    path = find_labels(root, CSD_NAME) or find_labels(root / RATERS, CSD_NAME)
+    path = find_labels(root, CSD_NAME)
     if path is not None:
         sequence = read_csd(path)
         return CsdLabels(sequence, frozenset(sequence.ids())), []

@@ -6,7 +6,7 @@
     *TimestampedWords.csd under the root, optional: word times
 
 Clip ids count segments from 0, as the CSD files do. Without the table of labels, spans and sentiment come from
-CMU_MOSI_Opinion_Labels.csd, whose rows are the segments in order.
+CMU_MOSI_Opinion_Labels.csd, whose rows are the segments in order (which is not always that of time).
 """
 
 from __future__ import annotations
@@ -118,10 +118,9 @@ def _from_csd(path: Path, source: str) -> Opinions:
             raise MimdataError(
                 f"{path} has {entry.features.shape[1]} columns for {video}, expected sentiment"
             )
-        order = entry.intervals[:, 0].argsort(kind="stable")
         opinions.by_video[video] = {
-            segment: (float(entry.intervals[i, 0]), float(entry.intervals[i, 1]), float(entry.features[i, 0]))
-            for segment, i in enumerate(order)
+            i: (float(entry.intervals[i, 0]), float(entry.intervals[i, 1]), float(entry.features[i, 0]))
+            for i in range(len(entry.intervals))
         }
     return opinions
 

@@ -81,10 +81,24 @@ def join_words(
     for kind, a0, a1, b0, b1 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if kind == "insert":  # words that the transcript leaves out
             continue
-        if "".join(a[a0:a1]) != "".join(b[b0:b1]):
+        run = _same_letters("".join(a[a0:a1]), b, b0, b1)
+        if run is None:
             return None
-        edges[audible[a0:a1]] = _spread(a[a0:a1], b[b0:b1], spoken.times[window[b0:b1]])
+        edges[audible[a0:a1]] = _spread(a[a0:a1], b[run], spoken.times[window[run]])
     return _given(words, edges, start)
+
+
+def _same_letters(letters: str, b: Sequence[str], b0: int, b1: int) -> slice | None:
+    """The first run of words within b[b0:b1] that spell `letters`; fillers before and after it are left out."""
+    for first in range(b0, b1):
+        length = 0
+        for last in range(first, b1):
+            length += len(b[last])
+            if length >= len(letters):
+                if letters == "".join(b[first : last + 1]):
+                    return slice(first, last + 1)
+                break
+    return None
 
 
 def _spread(a: Sequence[str], b: Sequence[str], times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
