@@ -13,13 +13,13 @@ from typing import Any, Protocol, Self, cast
 import pyarrow as pa
 
 from mimdata.pipeline.errors import ClipError
+from mimdata.pipeline.files import Stamp, stamp
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.steps import Extractor, Resources, Step, WordAligner
 from mimdata.pipeline.store.codec import Result, encode, schema_of, table
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parts import Failure, Outcome, Receipt, write_part
-from mimdata.pipeline.store.sources import Stamp, stamp
 
 log = logging.getLogger("mimdata")
 

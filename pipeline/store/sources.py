@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mimdata.pipeline.files import Stamp, file_digest, stamp
 from mimdata.pipeline.store.folder import Folder
 
 SOURCES = pa.schema(
@@ -25,20 +25,6 @@ SOURCES = pa.schema(
 FILE = "sources.parquet"
 # A file changed within the clock's grain of being read could change again and look the same.
 SETTLED_NS = 2_000_000_000
-
-Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
-
-
-def stamp(path: Path) -> Stamp:
-    """Size and time of change of a file. Raises OSError."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, read in blocks. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Sources:

@@ -1,0 +1,1 @@
+"""Extractors: one file each, from a decoded clip to a track of features."""
