@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from mimdata.pipeline.errors import MimdataError
-
-log = logging.getLogger("mimdata")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,21 +17,44 @@ R = TypeVar("R")
 # Enough waiting tasks that no worker idles, few enough that neither the scheduler nor the driver holds a corpus.
 AHEAD = 4
 WORKER_DIES = 2  # a task that takes its worker down twice is not tried on a third
+PATIENCE = "20s"  # for a scheduler to answer
 
 
-class Pool(Generic[T, R]):
-    """Runs tasks on a Dask cluster; results come as they finish."""
+class Workers:
+    """Where tasks run; started by the first task, so that a run with nothing to do starts nothing.
 
-    def __init__(self, client: Any, slots: int) -> None:
-        self._client = client
-        self._slots = slots
+    `scheduler` is the address of a running Dask scheduler. Otherwise a local cluster starts on the loopback
+    interface: `count` processes of one thread each (None: one a core, no more than there are tasks), or with 0 a
+    single thread in this process.
+    """
 
-    def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R | Exception]]:
+    def __init__(self, count: int | None = None, scheduler: str | None = None) -> None:
+        self._count = count
+        self._scheduler = scheduler
+        self._cluster: Any = None
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for part in (self._client, self._cluster):
+            if part is not None:
+                part.close()
+        self._client = self._cluster = None
+
+    def run(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | Exception]]:
         """Each task with its result, or with the exception that kept it from one, in order of completion."""
+        if not tasks:
+            return
         from distributed import as_completed
 
+        client = self._started(len(tasks))
+        ahead = AHEAD * max(1, len(client.nthreads()))
         waiting = iter(tasks)
-        pending = {self._submit(function, task): task for task in islice(waiting, AHEAD * self._slots)}
+        pending = {client.submit(function, task, pure=False): task for task in islice(waiting, ahead)}
         finished = as_completed(list(pending))
         for future in finished:
             task = pending.pop(future)
@@ -41,57 +62,45 @@ class Pool(Generic[T, R]):
             yield task, future.result() if error is None else error
             future.release()
             for following in islice(waiting, 1):
-                submitted = self._submit(function, following)
+                submitted = client.submit(function, following, pure=False)
                 pending[submitted] = following
                 finished.add(submitted)
 
-    def _submit(self, function: Callable[[T], R], task: T) -> Any:
-        return self._client.submit(function, task, pure=False)
+    def _started(self, tasks: int) -> Any:
+        if self._client is None:
+            import dask
+            from distributed import Client
 
+            # What Dask says of its own life is for those who debug.
+            if not logging.getLogger("mimdata").isEnabledFor(logging.DEBUG):
+                logging.getLogger("distributed").setLevel(logging.ERROR)
+            dask.config.set({"distributed.scheduler.allowed-failures": WORKER_DIES})
+            self._client = (
+                Client(self._local(tasks)) if self._scheduler is None else self._remote(self._scheduler)
+            )
+        return self._client
 
-@contextmanager
-def pool(workers: int | None, scheduler: str | None, tasks: int) -> Iterator[Pool[Any, Any]]:
-    """A place to run `tasks` tasks in.
+    def _local(self, tasks: int) -> Any:
+        from distributed import LocalCluster
 
-    `scheduler` is the address of a running Dask scheduler. Otherwise a local cluster starts on the loopback
-    interface: `workers` processes of one thread each (None: one a core, no more than there are tasks), or with
-    0 a single thread in this process.
-    """
-    import dask
-    from distributed import Client, LocalCluster
+        count = min(os.cpu_count() or 1, tasks) if self._count is None else self._count
+        self._cluster = LocalCluster(
+            n_workers=max(1, count),
+            threads_per_worker=1,
+            processes=count > 0,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        )
+        return self._cluster
 
-    quiet = {
-        "distributed.scheduler.allowed-failures": WORKER_DIES,
-        "distributed.admin.large-graph-warning-threshold": "1GB",
-    }
-    with dask.config.set(quiet):
-        if scheduler is not None:
-            with _connected(Client, scheduler) as client:
-                yield Pool(client, max(1, sum(client.nthreads().values())))
-            return
-        count = min(os.cpu_count() or 1, max(1, tasks)) if workers is None else workers
-        with (
-            LocalCluster(
-                n_workers=max(1, count),
-                threads_per_worker=1,
-                processes=count > 0,
-                protocol="tcp://",
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield Pool(client, max(1, count))
+    def _remote(self, scheduler: str) -> Any:
+        from distributed import Client
 
-
-@contextmanager
-def _connected(client: Any, scheduler: str) -> Iterator[Any]:
-    try:
-        connected = client(scheduler, timeout="20s")
-    except OSError as error:
-        raise MimdataError(
-            f"no Dask scheduler answers at {scheduler}: start one with `dask scheduler`, or leave --scheduler out"
-        ) from error
-    with connected:
-        yield connected
+        try:
+            return Client(scheduler, timeout=PATIENCE)
+        except OSError as error:
+            raise MimdataError(
+                f"no Dask scheduler answers at {scheduler}: start one with `dask scheduler`, or leave --scheduler out"
+            ) from error

@@ -25,7 +25,7 @@ from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.progress import progress
 from mimdata.pipeline.run import Run
 from mimdata.pipeline.stages import media_stage, rows_stage, stored
-from mimdata.pipeline.steps import Extractor, Step, WordAligner
+from mimdata.pipeline.steps import Extractor, HasNotes, Step, WordAligner
 from mimdata.pipeline.store.fingerprint import library_version, step_identity
 from mimdata.pipeline.store.parts import Location
 
@@ -39,6 +39,12 @@ class JobReport:
     stages: tuple[StageReport, ...]
     failed: int
     manifest: Manifest | None = None
+
+
+def notes(run: Run) -> list[str]:
+    """What the steps of a run want whoever starts it to know, each thing once."""
+    steps = run.config.build_extractors().values()
+    return [note for step in steps if isinstance(step, HasNotes) for note in step.notes()]
 
 
 def extract(run: Run) -> JobReport:

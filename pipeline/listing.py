@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mimdata.pipeline import registry
+from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, Problem
 from mimdata.pipeline.steps import Prepares
@@ -64,18 +65,12 @@ def list_corpus(name: str, root: Path, selection: Selection) -> Listing:
     corpus = registry.corpus(name)
     if isinstance(corpus, Prepares):
         corpus.prepare(root)
-    clips: dict[str, Clip] = {}
-    problems: list[Problem] = []
-    for item in corpus.clips(root):
-        if isinstance(item, Problem):
-            problems.append(item)
-        elif item.clip_id in clips:
-            problems.append(_duplicate(item))
-        else:
-            clips[item.clip_id] = item
+    items = list(admit(corpus.clips(root)))
+    clips = [item for item in items if isinstance(item, Clip)]
+    problems = [item for item in items if isinstance(item, Problem)]
     for problem in problems:
         log.debug("%s: %s", problem.cause, problem.message)
-    chosen = selection.choose(clips.values())
+    chosen = selection.choose(clips)
     if not clips:
         causes = ", ".join(f"{n} × {cause}" for cause, n in Counter(p.cause for p in problems).most_common(3))
         raise MimdataError(
@@ -83,16 +78,6 @@ def list_corpus(name: str, root: Path, selection: Selection) -> Listing:
         )
     if not chosen:
         raise MimdataError(
-            f"no clip of {name} matches {' '.join(selection.only)}: clip ids look like {next(iter(clips))}"
+            f"no clip of {name} matches {' '.join(selection.only)}: clip ids look like {clips[0].clip_id}"
         )
-    return Listing(list(clips.values()), chosen, problems)
-
-
-def _duplicate(clip: Clip) -> Problem:
-    return Problem(
-        "duplicate clip id",
-        f"{clip.clip_id} stands for two clips; the second, in {clip.source}, is left out",
-        "give each clip an id of its own",
-        clip.clip_id,
-        clip.source,
-    )
+    return Listing(clips, chosen, problems)

@@ -213,7 +213,7 @@ def why(run: Run, steps: Mapping[str, Step]) -> list[dict[str, Any]]:
     """For each kind of result of the chosen clip: its state, and where its key differs from the one before."""
     entries = run.snapshot.entries()
     lines = []
-    for item in plan(run.listing.chosen, run.root, steps, run.sources):
+    for item in plan(run.listing.chosen, run.media_root, steps, run.sources):
         entry = entries.get(item.clip.clip_id, Entry(item.clip))
         for kind, want in item.wants.items():
             if isinstance(want, Failure):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.execute import Workers
 from mimdata.pipeline.listing import Listing, Selection, list_corpus
 from mimdata.pipeline.steps import Resources
 from mimdata.pipeline.store.folder import Folder
@@ -35,7 +38,13 @@ class Run:
     snapshot: Snapshot
     listing: Listing
     sources: Sources
+    workers: Workers
     resources: Resources = field(default_factory=Resources)
+
+    @property
+    def media_root(self) -> Path:
+        """The folder that the clips' sources are relative to; `root` may be a manifest in it."""
+        return self.root.parent if self.root.is_file() else self.root
 
 
 def corpus_of(config: RunConfig, store: Folder) -> str:
@@ -54,12 +63,14 @@ def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
     )
 
 
-def open_run(config: RunConfig, options: Options) -> Run:
+@contextmanager
+def open_run(config: RunConfig, options: Options) -> Iterator[Run]:
     """A run that will write: as `read_run`, and the store remembers its configuration."""
     run = read_run(config, options)
     placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
     run.snapshot.save_run(placed.to_toml())
-    return run
+    with run.workers:
+        yield run
 
 
 def read_run(config: RunConfig, options: Options) -> Run:
@@ -67,7 +78,15 @@ def read_run(config: RunConfig, options: Options) -> Run:
     store = Folder(config.store)
     corpus = corpus_of(config, store)
     root = root_of(config, corpus, store)
-    listing = list_corpus(corpus, root, options.selection)
-    snapshot = Snapshot(store, corpus)
-    sources = Sources(store, rehash=options.rehash)
-    return Run(config, options, corpus, root, store, snapshot, listing, sources, Resources(config.device))
+    return Run(
+        config=config,
+        options=options,
+        corpus=corpus,
+        root=root,
+        store=store,
+        snapshot=Snapshot(store, corpus),
+        listing=list_corpus(corpus, root, options.selection),
+        sources=Sources(store, rehash=options.rehash),
+        workers=Workers(config.workers, config.scheduler),
+        resources=Resources(config.device),
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from mimdata.pipeline.books import Account, StageReport
 from mimdata.pipeline.dataset.pooling import ROWS, RowsTask, RowWork, row_identity, run_rows_task
-from mimdata.pipeline.execute import pool
 from mimdata.pipeline.plan import CLIPS_PER_TASK, Planned, missing, plan, tasks
 from mimdata.pipeline.progress import progress
 from mimdata.pipeline.records import Clip
@@ -29,11 +28,11 @@ Transient = Mapping[tuple[str, str], Failure]  # by kind and key
 def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account]:
     """Run steps that read clips. `steps` maps a kind of the store to its step."""
     began = time.perf_counter()
-    planned = plan(run.listing.chosen, run.root, steps, run.sources)
+    planned = plan(run.listing.chosen, run.media_root, steps, run.sources)
     run.sources.save()
     indexes = {kind: Index(run.store, kind) for kind in steps}
     work = list(missing(planned, indexes, retry_failed=run.options.retry_failed))
-    todo = tasks(work, run.root, run.store, steps, run.sources, run.resources)
+    todo = tasks(work, run.media_root, run.store, steps, run.sources, run.resources)
     transient = _compute(run, label, run_media_task, todo, indexes)
     asked = {kind: {item.wants[kind].key for item in work if kind in item.wants} for kind in steps}
     seconds = time.perf_counter() - began
@@ -96,7 +95,7 @@ def _locations(inputs: Sequence[Account], indexes: Mapping[str, Index], clip_id:
 def stored(run: Run, steps: Mapping[str, Step]) -> list[Account]:
     """Accounts of what the store already has of these steps, without computing anything."""
     began = time.perf_counter()
-    planned = plan(run.listing.chosen, run.root, steps, run.sources)
+    planned = plan(run.listing.chosen, run.media_root, steps, run.sources)
     run.sources.save()
     accounts = []
     for kind in steps:
@@ -146,19 +145,16 @@ def _results(
     run: Run, function: Callable[[Any], TaskResult], todo: Sequence[Task]
 ) -> Iterator[tuple[Task, TaskResult]]:
     """The results of all tasks; one whose worker died is cut into single clips, to find the one to blame."""
-    if not todo:
-        return
-    with pool(run.config.workers, run.config.scheduler, len(todo)) as workers:
-        lost: list[Task] = []
-        for task, result in workers.run(function, todo):
-            if not isinstance(result, Exception):
-                yield task, result
-            elif len(task) > 1:
-                lost += task.split()
-            else:
-                yield task, _loss(task, result)
-        for task, result in workers.run(function, lost):
-            yield task, _loss(task, result) if isinstance(result, Exception) else result
+    lost: list[Task] = []
+    for task, result in run.workers.run(function, todo):
+        if not isinstance(result, Exception):
+            yield task, result
+        elif len(task) > 1:
+            lost += task.split()
+        else:
+            yield task, _loss(task, result)
+    for task, result in run.workers.run(function, lost):
+        yield task, _loss(task, result) if isinstance(result, Exception) else result
 
 
 def _loss(task: Task, error: Exception) -> TaskResult:

@@ -9,7 +9,7 @@ instead. Where and how fast a step runs is `Resources`, which changes no key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -107,6 +107,15 @@ class Corpus(Protocol):
 
     def check(self, root: Path) -> Iterator[Problem]:
         """What is missing or odd under `root`, beyond what `clips` reports. Raises MimdataError if nothing is usable."""
+        ...
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A step that has something to say to whoever starts a run."""
+
+    def notes(self) -> Sequence[str]:
+        """One line each; shown once a run."""
         ...
 
 

@@ -15,6 +15,7 @@ RATE = 16_000  # samples a second
 WINDOW, HOP = 400, 160  # samples: 25 ms every 10 ms, as speech recognisers analyse
 QUIETEST = -70.0  # dB below full scale; quieter is never speech
 ABOVE_FLOOR = 0.35  # where between noise floor and speech level the threshold lies, in dB
+SMALLEST_RANGE = 6.0  # dB from floor to level; within less, nothing tells speech from the rest
 BELOW_LEVEL = 25.0  # dB; weaker than that below the speech level is a pause
 LONGEST_GAP = 0.2  # seconds; shorter silences belong to the speech around them
 SHORTEST_SPEECH = 0.1  # seconds; a click is shorter
@@ -59,7 +60,8 @@ def detect_speech(audio: Float32) -> Seconds:
     if not len(level):
         return np.zeros((0, 2))
     floor, high = np.percentile(level, [10, 95])
-    threshold = max(floor + ABOVE_FLOOR * (high - floor), high - BELOW_LEVEL, QUIETEST)
+    between = floor + ABOVE_FLOOR * (high - floor) if high - floor >= SMALLEST_RANGE else -np.inf
+    threshold = max(between, high - BELOW_LEVEL, QUIETEST)
     runs = _runs(level >= threshold)
     if len(runs):
         apart = runs[1:, 0] - runs[:-1, 1] > LONGEST_GAP * RATE / HOP

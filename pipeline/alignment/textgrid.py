@@ -32,7 +32,7 @@ class TextgridAligner:
 
     name: ClassVar[str] = "textgrid"
     version: ClassVar[int] = 1
-    libraries: ClassVar[tuple[str, ...]] = ("praatio",)
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     def reads(self) -> Reads:

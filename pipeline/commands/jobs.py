@@ -11,7 +11,7 @@ import click
 
 from mimdata.pipeline.commands.options import EXIT_SOME_FAILED, RUN_OPTIONS, configuration, print_json
 from mimdata.pipeline.config import RunConfig
-from mimdata.pipeline.jobs import JobReport, align, extract
+from mimdata.pipeline.jobs import JobReport, align, extract, notes
 from mimdata.pipeline.listing import Selection
 from mimdata.pipeline.run import Options, Run, open_run
 
@@ -63,8 +63,10 @@ def _job(job: Callable[[Run], JobReport], take_over: tuple[str, ...], options: d
         ),
     )
     config: RunConfig = configuration(options.pop("file"), options.pop("assignments"), take_over, **options)
-    run = open_run(config, asked)
-    report = job(run)
+    with open_run(config, asked) as run:
+        for note in notes(run) if job is extract else ():
+            click.echo(note, err=True)
+        report = job(run)
     if as_json:
         for stage in report.stages:
             print_json(stage.to_json())

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.records import Clip, Problem
 from mimdata.pipeline.steps import Corpus
 
@@ -64,7 +65,7 @@ def summary(corpus: Corpus, root: Path) -> CorpusSummary:
     videos: set[str] = set()
     seconds = 0.0
     problems: list[Problem] = []
-    for item in chain(corpus.clips(root), corpus.check(root)):
+    for item in chain(admit(corpus.clips(root)), corpus.check(root)):
         if isinstance(item, Problem):
             problems.append(item)
             continue

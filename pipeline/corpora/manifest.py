@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mimdata.pipeline.corpora.manifest_rows import SUFFIXES, Row, columns, read_rows
 from mimdata.pipeline.corpora.media_index import AUDIO_SUFFIXES, VIDEO_SUFFIXES, index_media
-from mimdata.pipeline.corpora.rules import admit, leaves_root, link_leaves_root, outside
+from mimdata.pipeline.corpora.rules import leaves_root, link_leaves_root, outside
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, GivenWord, Problem, words_of
 
@@ -55,7 +55,7 @@ class ManifestCorpus:
         """Clips in the order of the manifest. Raises MimdataError without a readable manifest."""
         path = find_manifest(root)
         yield from _odd_columns(path)
-        yield from admit(_clips(path))
+        yield from _clips(path)
 
     def check(self, root: Path) -> Iterator[Problem]:
         """Media beside the manifest that no row names. Raises MimdataError without a readable manifest."""

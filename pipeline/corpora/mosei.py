@@ -16,7 +16,6 @@ from typing import ClassVar
 from mimdata.pipeline.corpora.cmu import Layout, Tree, Utterance, open_tree
 from mimdata.pipeline.corpora.lines import read_lines
 from mimdata.pipeline.corpora.mosei_labels import DIMENSIONS, IntervalLabels, Labels, Values, read_labels
-from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.records import Clip, Problem
 
 LAYOUT = Layout(
@@ -43,7 +42,7 @@ class MoseiCorpus:
         tree = open_tree(root, LAYOUT)
         labels, problems = read_labels(root)
         yield from problems
-        yield from admit(_clips(tree, labels))
+        yield from _clips(tree, labels)
 
     def check(self, root: Path) -> Iterator[Problem]:
         """What is missing as a whole, without opening media. Raises MimdataError without transcripts."""

@@ -20,7 +20,6 @@ from typing import ClassVar
 
 from mimdata.pipeline.corpora.cmu import Layout, Tree, Utterance, find_labels, open_tree
 from mimdata.pipeline.corpora.lines import read_lines
-from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import read_csd
 from mimdata.pipeline.records import Clip, Problem
@@ -65,7 +64,7 @@ class MosiCorpus:
         tree = open_tree(root, LAYOUT)
         opinions = read_opinions(root)
         yield from opinions.problems
-        yield from admit(_clips(tree, opinions))
+        yield from _clips(tree, opinions)
 
     def check(self, root: Path) -> Iterator[Problem]:
         """What is missing as a whole, without opening media. Raises MimdataError without transcripts."""

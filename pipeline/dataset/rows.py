@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mimdata.pipeline.alignment.pool import Pooled, pool, pool_tokens
+from mimdata.pipeline.alignment.pool import Pooled, Statistic, pool, pool_tokens
 from mimdata.pipeline.config import PoolingConfig
 from mimdata.pipeline.dataset.schema import WORD_STATUSES, row_fields
 from mimdata.pipeline.records import Float32, Tokens, Track, Words
+
+T = TypeVar("T", bound=np.generic)
 
 VERSION = 1  # raised whenever the same inputs give another row
 
@@ -53,7 +56,7 @@ def row(words: Words, results: Mapping[str, Track | Tokens], pooling: PoolingCon
     layout: dict[str, tuple[int, Sequence[str]]] = {}
     tokens: Tokens | None = None
     for modality, result in results.items():
-        statistics: Sequence[str] = pooling.statistics
+        statistics: Sequence[Statistic] = pooling.statistics
         if isinstance(result, Tokens):
             tokens, statistics = result, ("mean",)
             pooled = _spread(pool_tokens(result, len(words.words)), line)
@@ -93,18 +96,19 @@ def _word_columns(words: Words, line: Timeline) -> dict[str, object]:
 
 def _spread(pooled: Pooled, line: Timeline) -> Pooled:
     """Values of words at the rows of the words; a pause has no word pieces."""
-    at = line.word
-
-    def rows(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        nothing = np.zeros((1, *values.shape[1:]), values.dtype)
-        return np.concatenate([values, nothing])[at]
-
     return Pooled(
-        statistics={name: rows(values) for name, values in pooled.statistics.items()},
-        frames=rows(pooled.frames),
-        valid=rows(pooled.valid),
-        nearest=rows(pooled.nearest),
+        statistics={name: _at(values, line.word) for name, values in pooled.statistics.items()},
+        frames=_at(pooled.frames, line.word),
+        valid=_at(pooled.valid, line.word),
+        nearest=_at(pooled.nearest, line.word),
     )
+
+
+def _at(values: npt.NDArray[T], index: npt.NDArray[np.int64]) -> npt.NDArray[T]:
+    """The values at each index; zero for a pause."""
+    nothing = np.zeros((1, *values.shape[1:]), values.dtype)
+    found: npt.NDArray[T] = np.concatenate([values, nothing])[index]
+    return found
 
 
 def _modality_columns(modality: str, pooled: Pooled, statistics: Sequence[str]) -> dict[str, object]:

@@ -104,7 +104,7 @@ class _Networks:
         self._step = step
         self._device = device
         self._detectors: dict[int, Any] = {}
-        self._embedder = (
+        self._embedder: Any = (
             _embedder(Path(step.face_weights).expanduser(), device) if step.face_weights else None
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.errors import ClipError
+from mimdata.pipeline.execute import Workers
 from mimdata.pipeline.listing import Listing
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip, Tokens, Track, Words, words_of
@@ -20,6 +21,7 @@ from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import Snapshot
 from mimdata.pipeline.store.sources import Sources
 
+HERE = Workers(0)  # one thread in this process, so that calls can be counted
 CALLS: list[tuple[str, str]] = []  # modality or "words", clip id
 
 
@@ -155,4 +157,5 @@ def make_run(
         snapshot=Snapshot(folder, "fake"),
         listing=Listing(list(clips), list(clips), []),
         sources=Sources(folder),
+        workers=HERE,
     )

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from mimdata.pipeline.corpora.manifest import ManifestCorpus
+from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, GivenWord, Problem
 from tests.pipeline.corpora.conftest import Place
 
 
 def read(root: Path) -> tuple[list[Clip], list[Problem]]:
-    items = list(ManifestCorpus().clips(root))
+    items = list(admit(ManifestCorpus().clips(root)))
     return [i for i in items if isinstance(i, Clip)], [i for i in items if isinstance(i, Problem)]
 
 

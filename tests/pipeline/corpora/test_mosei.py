@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mimdata.pipeline.corpora.mosei import LAYOUT, MoseiCorpus, parse_line
+from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, Problem
 from tests.pipeline.corpora.conftest import Place, labels_csd, words_csd
@@ -19,7 +20,7 @@ ZERO = (0.0,) * 5
 
 
 def read(root: Path) -> tuple[dict[str, Clip], list[Problem]]:
-    items = list(MoseiCorpus().clips(root))
+    items = list(admit(MoseiCorpus().clips(root)))
     clips = {item.clip_id: item for item in items if isinstance(item, Clip)}
     return clips, [item for item in items if isinstance(item, Problem)]
 

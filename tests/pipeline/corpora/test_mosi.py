@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mimdata.pipeline.corpora.mosi import LAYOUT, TABLE, MosiCorpus
+from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, Problem
 from tests.pipeline.corpora.conftest import Place, labels_csd
@@ -18,7 +19,7 @@ VIDEO = "03bSnISJMiM"  # in the official train fold
 
 
 def read(root: Path) -> tuple[dict[str, Clip], list[Problem]]:
-    items = list(MosiCorpus().clips(root))
+    items = list(admit(MosiCorpus().clips(root)))
     clips = {item.clip_id: item for item in items if isinstance(item, Clip)}
     return clips, [item for item in items if isinstance(item, Problem)]
 
