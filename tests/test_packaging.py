@@ -1,0 +1,77 @@
+"""What is installed is what lies here: every package listed, no import that points the wrong way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("pipeline", "mim", "workflows")
+# What training may import of the pipeline: it runs where no video decoder is installed.
+LIGHT = {
+    "mimdata.pipeline.errors",
+    "mimdata.pipeline.dataset.manifest",
+    "mimdata.pipeline.dataset.schema",
+}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    return names | {node.module for node in froms if node.module}
+
+
+def test_every_sub_package_is_listed() -> None:
+    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    there = {
+        "mimdata." + ".".join(path.parent.relative_to(ROOT).parts)
+        for package in PACKAGES
+        for path in modules(package)
+        if path.name == "__init__.py"
+    }
+    assert listed == there
+
+
+def test_entry_points_can_be_loaded() -> None:
+    from mimdata.pipeline.registry import installed
+
+    for group in ("corpora", "extractors", "aligners"):
+        for point in installed(group).values():
+            assert point.load()
+
+
+@pytest.mark.parametrize("path", modules("pipeline"), ids=str)
+def test_the_pipeline_imports_neither_mim_nor_workflows(path: Path) -> None:
+    assert not {name for name in imports(path) if name.startswith(("mimdata.mim", "mimdata.workflows"))}
+
+
+@pytest.mark.parametrize("path", modules("mim"), ids=str)
+def test_mim_imports_only_the_light_part_of_the_pipeline(path: Path) -> None:
+    used = {name for name in imports(path) if name.startswith("mimdata.pipeline")}
+    assert used <= LIGHT
+    assert not {name for name in imports(path) if name.startswith("mimdata.workflows")}
+
+
+@pytest.mark.parametrize("module", ["mimdata.pipeline.cli", "mimdata.mim.cli"])
+def test_commands_import_nothing_heavy(module: str) -> None:
+    heavy = "{'torch', 'dask', 'distributed', 'transformers', 'pyarrow', 'pandas', 'av', 'pydantic'}"
+    code = (
+        f"import sys, {module}; found = {heavy} & set(sys.modules); sys.exit(', '.join(sorted(found)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", [path for package in PACKAGES for path in modules(package)], ids=str)
+def test_every_file_says_what_it_is_about(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
