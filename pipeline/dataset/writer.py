@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.config import DatasetConfig
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of, parse_manifest
@@ -23,6 +21,7 @@ from mimdata.pipeline.progress import Advance
 from mimdata.pipeline.records import SPLITS, Clip
 from mimdata.pipeline.store.fingerprint import canonical, digest
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import to_bytes
 from mimdata.pipeline.store.parts import OUTCOME, Location, read_rows
 
 UNSPLIT = "unsplit"  # the shard name of clips without a split
@@ -169,9 +168,7 @@ def _label_row(clip: Clip, emotions: Sequence[str]) -> dict[str, Any]:
 
 
 def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, **PARQUET)
-    content = buffer.getvalue()
+    content = to_bytes(table, **PARQUET)
     staging.write(name, content)
     return {
         "file": name,

@@ -79,6 +79,9 @@ class Encoder:
     def __init__(self, folder: Path, layers: Sequence[int], device: str) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # a bar a worker for a load that takes a second
 
         # Byte-level tokenizers need the space to take words that are split already; others ignore it.
         self._tokenizer: Any = AutoTokenizer.from_pretrained(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 import uuid
 from collections.abc import Iterable
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import from_bytes, to_bytes
 from mimdata.pipeline.store.parts import Location, Receipt, scan_part
 
 log = logging.getLogger("mimdata")
@@ -68,11 +67,9 @@ class Index:
         """Write one index file that replaces those that were read; does nothing when nothing changed."""
         if not self._changed:
             return
-        buffer = io.BytesIO()
-        pq.write_table(_table(self._receipts.values()), buffer, compression="zstd")
         name = f"{uuid.uuid4().hex}.parquet"
         folder = self._folder()
-        folder.write(name, buffer.getvalue())
+        folder.write(name, to_bytes(_table(self._receipts.values())))
         for old in self._files:
             folder.remove(old)
         self._files = [name]
@@ -112,7 +109,7 @@ class Index:
 
     def _read(self, name: str) -> list[Receipt]:
         try:
-            table = pq.read_table(pa.BufferReader(self._folder().read(name)))
+            table = from_bytes(self._folder().read(name))
         except FileNotFoundError:
             return []  # another run has just replaced it; the parts themselves are listed
         except pa.ArrowException as error:

@@ -8,7 +8,6 @@ keys, so that two workers that compute the same part write the same file.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mimdata.pipeline.store.fingerprint import digest
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import from_bytes, to_bytes
 
 OUTCOME = pa.schema(
     [
@@ -84,10 +84,8 @@ def write_part(store: Folder, kind: str, outcomes: Sequence[Outcome], payload: p
     table = pa.table(columns, schema=OUTCOME)
     for name in payload.column_names:
         table = table.append_column(payload.schema.field(name), payload.column(name))
-    buffer = io.BytesIO()
     # A row group a clip: one clip is read without its neighbours.
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False, row_group_size=1)
-    content = buffer.getvalue()
+    content = to_bytes(table, use_dictionary=False, row_group_size=1)
     name = digest("\n".join(outcome.key for outcome in outcomes))[:32]
     part = f"{name[:2]}/{name}.parquet"
     store.sub(kind).write(part, content)
@@ -103,7 +101,7 @@ def write_part(store: Folder, kind: str, outcomes: Sequence[Outcome], payload: p
 def scan_part(store: Folder, kind: str, part: str) -> Receipt:
     """The receipt of a part found on disk. Raises pa.ArrowException or OSError for a damaged one."""
     content = store.sub(kind).read(part)
-    table = pq.read_table(pa.BufferReader(content), columns=["key", "error_cause"])
+    table = from_bytes(content, ["key", "error_cause"])
     return Receipt(
         kind=kind,
         part=part,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -10,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import from_bytes, to_bytes
 
 LAST = "corpora/last"
 KEYS = pa.map_(pa.string(), pa.string())
@@ -131,13 +130,11 @@ class Snapshot:
     def _rows(self, name: str) -> list[dict[str, Any]]:
         if not self.folder.exists(name):
             return []
-        rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(self.folder.read(name))).to_pylist()
+        rows: list[dict[str, Any]] = from_bytes(self.folder.read(name)).to_pylist()
         return rows
 
     def _write(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema), buffer, compression="zstd")
-        self.folder.write(name, buffer.getvalue())
+        self.folder.write(name, to_bytes(pa.Table.from_pylist(rows, schema)))
 
 
 def last_corpus(store: Folder) -> str | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.files import Stamp, file_digest, stamp
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import from_bytes, to_bytes
 
 SOURCES = pa.schema(
     [
@@ -35,7 +34,7 @@ class Sources:
         self._known: dict[str, tuple[Stamp, str]] = {}
         self._changed = rehash
         if not rehash and store.exists(FILE):
-            table = pq.read_table(pa.BufferReader(store.read(FILE)))
+            table = from_bytes(store.read(FILE))
             for path, size, mtime_ns, sha256 in zip(*(c.to_pylist() for c in table.columns), strict=True):
                 self._known[path] = ((size, mtime_ns), sha256)
 
@@ -67,9 +66,7 @@ class Sources:
             if mtime_ns < newest
         ]
         table = pa.Table.from_pylist(rows, SOURCES)
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer, compression="zstd")
-        self._store.write(FILE, buffer.getvalue())
+        self._store.write(FILE, to_bytes(table))
         self._changed = False
 
     def _digest(self, path: Path) -> str | OSError:
