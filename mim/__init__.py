@@ -1,0 +1,1 @@
+"""From word-aligned Parquet to a trained MIM."""

@@ -1,0 +1,124 @@
+"""A trained model as one safetensors file: weights, and all that is needed to build and feed it again.
+
+The header's `mimdata` entry is JSON: format, configuration, modalities' dims, outputs, emotions, the text
+encoder's configuration, the dataset's corpus, version and digest, the train statistics that standardise the
+features, and the epoch. Nothing is pickled. Equal models give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mimdata.mim.config import TrainConfig, train_config
+from mimdata.mim.dataset import Dataset
+from mimdata.mim.model import Mim
+from mimdata.mim.text_encoder import from_description
+from mimdata.pipeline.errors import MimdataError
+
+FORMAT = 1
+ENTRY = "mimdata"
+PLACES = ("device",)  # settings that shape no weight on one device and stay out of the file
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a checkpoint says beside its weights."""
+
+    content: Mapping[str, Any]
+
+    @property
+    def config(self) -> TrainConfig:
+        """The configuration that it was trained with."""
+        return train_config(self.content["config"], "checkpoint: ")
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Columns of each modality's values."""
+        return dict(self.content["dims"])
+
+
+def describe(model: Mim, dataset: Dataset, dims: Mapping[str, int], outputs: int, epoch: int) -> Description:
+    """The description of a model that was trained on a dataset."""
+    config = model.config
+    names = [f"{m}_{s}" for m in config.modalities for s in dataset.pooled(m, config.pooled)]
+    return Description(
+        {
+            "format": FORMAT,
+            "config": {k: v for k, v in config.to_dict().items() if k not in PLACES},
+            "dims": dict(dims),
+            "outputs": outputs,
+            "emotions": list(dataset.emotions),
+            "text_encoder": model.text_encoder and model.text_encoder.describe(),
+            "dataset": {
+                "corpus": dataset.corpus,
+                "version": dataset.manifest.version,
+                "digest": dataset.manifest.digest,
+            },
+            "modalities": {m: dict(dataset.manifest.modalities[m]) for m in config.modalities},
+            "statistics": {n: dataset.statistics(n) for n in names} if config.standardise else {},
+            "epoch": epoch,
+        }
+    )
+
+
+def save(path: Path, model: Mim, description: Description) -> None:
+    """Write the file whole or not at all: a run that is killed leaves the one before."""
+    from safetensors.torch import save as to_bytes
+
+    tensors: dict[str, Tensor] = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    # One entry: safetensors writes several in no fixed order.
+    header = {ENTRY: json.dumps(description.content, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+    write_whole(path, to_bytes(tensors, metadata=header))
+
+
+def load(path: Path) -> tuple[Mim, Description]:
+    """The model in evaluation mode, on the CPU, and its description. Raises MimdataError."""
+    from safetensors.torch import load as from_bytes
+
+    description = read_description(path)
+    content = description.content
+    encoder = content["text_encoder"] and from_description(content["text_encoder"])
+    model = Mim(description.config, description.dims, content["outputs"], encoder)
+    try:
+        model.load_state_dict(from_bytes(path.read_bytes()))
+    except Exception as error:  # safetensors and torch each raise their own
+        raise MimdataError(f"the weights in {path} do not fit their own description: {error}") from error
+    return model.eval(), description
+
+
+def read_description(path: Path) -> Description:
+    """What a checkpoint says of itself, from its header alone. Raises MimdataError."""
+    try:
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            if size > path.stat().st_size:
+                raise ValueError("its header is longer than the file")
+            content = json.loads(json.loads(file.read(size))["__metadata__"][ENTRY])
+        found = content["format"]
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise MimdataError(
+            f"{path} is no checkpoint of mimdata ({type(error).__name__}: {error}): give a model.safetensors"
+        ) from error
+    if found != FORMAT:
+        raise MimdataError(f"{path} has format {found}, this mimdata reads format {FORMAT}: update mimdata")
+    return Description(content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside, flush to the disk, rename: readers see the old file or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,127 @@
+"""A dataset version on disk: its manifest, the shards of a split, and what a split holds. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mimdata.pipeline.dataset.manifest import LATEST, Manifest, latest_version, read_manifest
+from mimdata.pipeline.errors import MimdataError
+
+VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
+
+
+@dataclass(frozen=True)
+class Census:
+    """Utterances of a split: all, those with a label of the task, and those longer than T steps."""
+
+    rows: int
+    labelled: int
+    truncated: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of an aligned dataset: its folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def corpus(self) -> str:
+        """The corpus that it was made from."""
+        return str(self.manifest.content["corpus"])
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The names of its emotions."""
+        return tuple(self.manifest.content["emotions"])
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether its rows hold word pieces."""
+        shards = self.manifest.shards
+        return bool(shards) and "token_ids" in pq.read_schema(self.folder / shards[0]["file"]).names
+
+    def pooled(self, modality: str, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Those of the wanted statistics that a modality has; all it has when that is none of them."""
+        there = self.manifest.modalities[modality]["statistics"]
+        return tuple(s for s in wanted if s in there) or tuple(there)
+
+    def dims(self, modalities: Sequence[str], pooled: Sequence[str]) -> dict[str, int]:
+        """Columns of each modality's values. Raises MimdataError for a modality that the dataset lacks."""
+        known = self.manifest.modalities
+        for modality in modalities:
+            if modality not in known:
+                raise MimdataError(
+                    f"the dataset {self.manifest.version} of {self.corpus} has no modality {modality!r}: it has "
+                    f"{', '.join(known)}; choose with --modalities, or extract and align it"
+                )
+        return {m: int(known[m]["dim"]) * len(self.pooled(m, pooled)) for m in modalities}
+
+    def statistics(self, column: str) -> Mapping[str, Any]:
+        """{mean (d,), std (d,), count} of a column over the valid words of the train split."""
+        found: Mapping[str, Any] | None = self.manifest.content["statistics"].get(column)
+        if found is None or not found["count"]:
+            raise MimdataError(
+                f"the manifest in {self.folder} has no train statistics of {column}: there is no valid word "
+                "of it in the train split; leave the modality out, or set standardise = false"
+            )
+        return found
+
+    def shards(self, split: str) -> list[Path]:
+        """The files of a split, in canonical order."""
+        return [self.folder / shard["file"] for shard in self.manifest.shards if shard["split"] == split]
+
+    def row_groups(self, split: str) -> list[tuple[Path, int]]:
+        """(file, number) of each row group of a split, in canonical order. Raises MimdataError."""
+        groups: list[tuple[Path, int]] = []
+        for file in self.shards(split):
+            try:
+                with pq.ParquetFile(file) as shard:
+                    groups += [(file, i) for i in range(shard.num_row_groups)]
+            except (OSError, ValueError) as error:
+                raise MimdataError(
+                    f"the shard {file} cannot be read ({str(error).splitlines()[0]}): run `mimdata align` again"
+                ) from error
+        return groups
+
+    def census(self, split: str, steps: int, task: str = "sentiment") -> Census:
+        """Count a split from its labels and lengths alone."""
+        rows = labelled = truncated = 0
+        names = ["sentiment"] if task == "sentiment" else [f"emotion_{name}" for name in self.emotions]
+        for file in self.shards(split):
+            table = pq.read_table(file, columns=[*names, "word_start"])
+            known = np.zeros(len(table), np.bool_)
+            for name in names:
+                known |= table.column(name).is_valid().to_numpy()
+            lengths = pc.list_value_length(table.column("word_start")).to_numpy()
+            rows += len(table)
+            labelled += int(known.sum())
+            truncated += int((lengths > steps).sum())
+        return Census(rows, labelled, truncated)
+
+
+def open_dataset(path: Path, corpus: str | None = None) -> Dataset:
+    """A dataset version by its own folder, or the latest of a corpus (None: the newest of any) in a store.
+
+    Raises MimdataError when there is none.
+    """
+    if corpus is None and not (path / VERSIONS).is_dir():
+        return Dataset(path, read_manifest(path))
+    folder = latest_version(path, corpus or newest_corpus(path) or "demo")
+    return Dataset(folder, read_manifest(folder))
+
+
+def newest_corpus(store: Path) -> str | None:
+    """The corpus whose dataset was published last; None when there is none."""
+    published = [
+        (latest.stat().st_mtime_ns, latest.parent.name) for latest in (store / VERSIONS).glob(f"*/{LATEST}")
+    ]
+    return max(published)[1] if published else None

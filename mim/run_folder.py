@@ -1,0 +1,114 @@
+"""A run's folder: what a training run writes down, and that no file of it is ever half written.
+
+    config.json  environment.json  metrics.jsonl  model.safetensors  report.json  curves.png  events.*
+
+metrics.jsonl grows by one line an epoch; events.* is TensorBoard's; all others appear whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mimdata.mim.checkpoint import write_whole
+from mimdata.pipeline.errors import UsageError
+
+LIBRARIES = (
+    "mimdata",
+    "torch",
+    "numpy",
+    "pyarrow",
+    "accelerate",
+    "safetensors",
+    "torchmetrics",
+    "transformers",
+)
+CHECKPOINT, METRICS, REPORT = "model.safetensors", "metrics.jsonl", "report.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best model so far."""
+        return self.path / CHECKPOINT
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """A JSON document, whole."""
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        write_whole(self.path / name, f"{text}\n".encode())
+
+    def add_epoch(self, line: Mapping[str, Any]) -> None:
+        """One more line of metrics.jsonl."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that was cut off by a crash is left out."""
+        lines = (self.path / METRICS).read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines[:-1]]
+
+
+def new_run_folder(path: Path) -> RunFolder:
+    """An empty folder for a run. Raises UsageError if a run lies there already."""
+    if any((path / name).exists() for name in (CHECKPOINT, METRICS, REPORT)):
+        raise UsageError(f"{path} holds a run already: give another --run-dir, or remove it")
+    path.mkdir(parents=True, exist_ok=True)
+    return RunFolder(path)
+
+
+def run_name(corpus: str, fusion: str, now: datetime | None = None) -> str:
+    """What a run is called unless it is told otherwise: its time, corpus and fusion."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{corpus}-{fusion}"
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What ran, and on what."""
+    import torch
+
+    libraries = {}
+    for name in LIBRARIES:
+        try:
+            libraries[name] = version(name)
+        except PackageNotFoundError:
+            libraries[name] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        "libraries": libraries,
+    }
+
+
+def draw_curves(path: Path, epochs: Sequence[Mapping[str, Any]]) -> None:
+    """The losses and the share of open gates over the epochs, as a picture."""
+    from matplotlib.figure import Figure  # without pyplot, which would look for a display
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    loss, gates = figure.subplots(1, 2)
+    at = [e["epoch"] for e in epochs]
+    loss.plot(at, [e["train"]["fused"] for e in epochs], label="train")
+    if all(e.get("valid") for e in epochs):
+        loss.plot(at, [e["valid"]["loss"] for e in epochs], label="valid")
+    for modality in epochs[0]["open"]:
+        gates.plot(at, [e["open"][modality] for e in epochs], label=modality)
+    loss.set(xlabel="epoch", ylabel="loss of the fused prediction")
+    gates.set(xlabel="epoch", ylabel="share of open gates", ylim=(-0.03, 1.03))
+    for axes in (loss, gates):
+        axes.legend(frameon=False)
+    beside = path.with_name(f".{path.name}.tmp")
+    figure.savefig(beside, format="png", dpi=120)
+    beside.replace(path)
