@@ -42,9 +42,13 @@ class Heard:
 
 
 class SphinxDecoder:
-    """One decoder of this process. What it hears in an utterance depends on that utterance alone."""
+    """One decoder of this process. What it hears in an utterance depends on that utterance alone.
 
-    def __init__(self) -> None:
+    `beam` None leaves pocketsphinx its own, which benchmarks compare with.
+    """
+
+    def __init__(self, beam: float | None = BEAM) -> None:
+        self._beam = beam
         self._decoder: Any = None
         self._added: set[str] = set()
         self._lock = Lock()  # one utterance at a time
@@ -81,27 +85,27 @@ class SphinxDecoder:
         """The decoder, with all words in its dictionary."""
         wanted = {word for word in words if word in phones}
         if self._decoder is None or len(self._added) + len(wanted) > MOST_ADDED:
-            self._decoder, self._added = _new_decoder(), set()
+            self._decoder, self._added = _new_decoder(self._beam), set()
         for word in sorted(wanted - self._added):
             self._decoder.add_word(word, phones[word], False)
             self._added.add(word)
         return self._decoder
 
 
-def _new_decoder() -> Any:
+def _new_decoder(beam: float | None) -> Any:
     from pocketsphinx import Decoder
+
+    beams = {} if beam is None else {"beam": beam, "pbeam": beam, "wbeam": beam}
 
     return Decoder(
         hmm=str(_acoustic_model()),
         dict=str(dictionary_path()),
         lm=None,
         bestpath=False,  # on a quarter of utterances it invents a last word of one frame
-        beam=BEAM,
-        pbeam=BEAM,
-        wbeam=BEAM,
         lw=1.0,  # nothing competes with the transcript but silence, which must not be penalised sixfold
         compallsen=True,  # scores relative to all sounds, not to those that the transcript allows
         loglevel="FATAL",
+        **beams,
     )
 
 
