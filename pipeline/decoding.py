@@ -1,8 +1,7 @@
-"""Decoding a span of a media file with PyAV: sound by time stamps to 16 kHz mono, frames on a sampling grid."""
+"""Decoding one span of a media file with PyAV: find it, seek to it, demux both streams in one pass."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,30 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from mimdata.pipeline.errors import ClipError
 from mimdata.pipeline.records import Float32
+from mimdata.pipeline.timeline import LEAD, Picture, Pictures, Sound, intervals
 
-SAMPLE_RATE = 16_000
-# Decoding begins this long before a span that is sought: AAC and MP3 need it to settle, and pictures between two
-# key frames refer to earlier ones.
-PRE_ROLL = 1.0
-LEAD = 0.1  # seconds of sound before the span that only settle the resampler; a whole number of samples
-GAP = 0.05  # a jump of time stamps below this is jitter, above it silence or overlap
+# Decoding begins so many seconds before a span that is sought: AAC and MP3 need one to settle. Where a container does
+# not know its key frames (MPEG-PS, MPEG-TS), the last one before the span may lie farther back.
+PRE_ROLLS = (1.0, 12.0)
 OVERSHOOT = 0.5  # a span may end so much later than its file: labels are rounded
+APART = 10.0  # seconds by which the streams of a file may lie apart in it
 MAX_PIXELS = 64 * 2**20
-HOLD = 0.2  # a last picture stays up for its own length and no more than this
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Interval `number` of the sampling grid of `fps`, and the picture shown in its middle (None for none)."""
-
-    fps: float
-    number: int
-    image: npt.NDArray[np.uint8] | None
+# Streams without a container: their length is a guess from the bit rate, and so is where seeking leads.
+BARE = {"aac", "ac3", "amr", "eac3", "h264", "hevc", "m4v", "mp3", "mpegvideo"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +32,12 @@ class Layout:
     has_audio: bool
     has_video: bool
     origin: float  # the container's own time of its beginning
+    seekable: bool
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The span [start, end)."""
+        return self.start, self.end
 
 
 class Decoder:
@@ -54,29 +47,20 @@ class Decoder:
         self.path = path
         self._asked = (start, end)
         self.passes = 0
+        self.packets = 0  # read so far, in all passes
 
     @cached_property
     def layout(self) -> Layout:
         """Streams and span. Raises ClipError for a file or a span that is of no use."""
         with self._opened() as container:
-            video, audio = _streams(container)
-            if video is None and audio is None:
-                raise ClipError(
-                    "no audio or video stream",
-                    f"{self.path.name} holds neither sound nor pictures",
-                    "is it the right file?",
-                )
-            if video is not None and video.codec_context.width * video.codec_context.height > MAX_PIXELS:
-                size = f"{video.codec_context.width}×{video.codec_context.height}"
-                raise ClipError(
-                    "frame too large",
-                    f"{self.path.name} has frames of {size}, at most 64 megapixels are read",
-                    "scale it down",
-                )
+            streams = [stream for stream in _streams(container) if stream is not None]
+            self._check(streams)
             origin = container.start_time / 1e6 if container.start_time is not None else 0.0
-            length = _length(container, [s for s in (video, audio) if s is not None], origin)
+            bare = container.format.name in BARE
+            length = None if bare else _length(container, streams, origin)
+            kinds = {stream.type for stream in streams}
         start, end = self._span(length if length is not None else self._scan(origin))
-        return Layout(start, end, audio is not None, video is not None, origin)
+        return Layout(start, end, "audio" in kinds, "video" in kinds, origin, not bare)
 
     def decode(self, audio: bool, rates: Sequence[float]) -> Iterator[Picture | Float32]:
         """The span's sound in chunks (n,) at 16 kHz and its frames on the grids of `rates`, as they come.
@@ -84,80 +68,129 @@ class Decoder:
         Seeks to the span; where the stream cannot be entered there, decodes it from the beginning.
         """
         layout = self.layout
-        far = layout.start > 2 * PRE_ROLL
-        try:
-            yield from self._pass(layout, audio, rates, seek=far)
-        except _TooLate:
-            yield from self._pass(layout, audio, rates, seek=False)
+        handed = _Handed()
+        for pre_roll in (*PRE_ROLLS, None):
+            if pre_roll is None or (layout.seekable and layout.start > 2 * pre_roll):
+                try:
+                    yield from handed.on(self._pass(layout, audio, rates, pre_roll))
+                    return
+                except _TooLate:
+                    continue
 
     def _pass(
-        self, layout: Layout, audio: bool, rates: Sequence[float], *, seek: bool
+        self, layout: Layout, audio: bool, rates: Sequence[float], pre_roll: float | None
     ) -> Iterator[Picture | Float32]:
         self.passes += 1
         with self._opened() as container:
             video_stream, audio_stream = _streams(container)
-            sinks: dict[int, _Pictures | _Sound] = {}
+            sinks: dict[int, Pictures | Sound] = {}
             if video_stream is not None and rates:
-                sinks[video_stream.index] = _Pictures(layout, rates, video_stream)
+                sinks[video_stream.index] = Pictures(layout.span, rates, video_stream)
             if audio_stream is not None and audio:
-                sinks[audio_stream.index] = _Sound(layout, audio_stream)
+                sinks[audio_stream.index] = Sound(layout.span)
             if sinks:
-                yield from self._run(container, layout, sinks, seek=seek)
+                yield from self._run(container, layout, sinks, pre_roll)
         if video_stream is None:
-            yield from (Picture(rate, k, None) for rate in rates for k in range(_intervals(layout, rate)))
+            yield from (Picture(rate, k, None) for rate in rates for k in range(intervals(layout.span, rate)))
 
     def _run(
-        self, container: Any, layout: Layout, sinks: dict[int, _Pictures | _Sound], *, seek: bool
+        self, container: Any, layout: Layout, sinks: dict[int, Pictures | Sound], pre_roll: float | None
     ) -> Iterator[Picture | Float32]:
-        if seek:
-            container.seek(int((layout.start - PRE_ROLL + layout.origin) * 1e6), backward=True)
+        if pre_roll is not None:
+            _seek(container, layout, pre_roll)
         begun: set[int] = set()
-        latest = 0.0
-        for index, time, frame in self._frames(container, layout, sinks):
-            if seek and index not in begun and time > layout.start:
-                raise _TooLate  # nothing was handed out yet: a sink speaks only once it is inside the span
+        for index, time, frame in self._frames(container, layout, set(sinks)):
+            if index not in begun and pre_roll and time > _needed(container.streams[index], layout):
+                raise _TooLate
             begun.add(index)
-            latest = max(latest, time)
             yield from sinks[index].take(time, frame)
             if all(sink.done for sink in sinks.values()):
                 break
-        else:
-            latest = max(latest, *(sink.reached for sink in sinks.values()))
-            if latest < layout.end - OVERSHOOT:
-                raise self._damaged(latest, f"it ends there, {layout.end:.1f} s were announced")
+        if pre_roll and set(sinks) - begun:
+            raise _TooLate
         for sink in sinks.values():
             yield from sink.finish()
 
-    def _frames(
-        self, container: Any, layout: Layout, sinks: dict[int, Any]
-    ) -> Iterator[tuple[int, float, Any]]:
-        """Decoded frames of the streams that are wanted, each with its time from the file's beginning."""
+    def _frames(self, container: Any, layout: Layout, wanted: set[int]) -> Iterator[tuple[int, float, Any]]:
+        """Decoded frames of the streams that are wanted, each with its time from the file's beginning.
+
+        Reads the packets of the others too, so that a file that is cut off is noticed whatever is wanted.
+        """
+        ends: dict[int, float] = {}
+        empty = True
+        for packet in self._packets(container, layout):
+            index = packet.stream.index
+            at = ends.get(index, 0.0)
+            if packet.pts is not None:
+                at = _time(packet.pts, packet, layout)
+                ends[index] = _time(packet.pts + (packet.duration or 0), packet, layout)
+            if at > layout.end + APART:
+                return
+            if index in wanted:
+                for frame in self._decoded(packet, layout, at):
+                    empty = False
+                    yield index, at if frame.time is None else frame.time - layout.origin, frame
+        reached = max(ends.values(), default=0.0)
+        if reached < layout.end - OVERSHOOT:
+            raise self._damaged(reached, f"it ends there, {layout.end:.1f} s were announced")
+        if empty and layout.start < 1 and wanted & set(ends):
+            raise self._damaged(0.0, "it holds nothing but damaged packets")
+
+    def _packets(self, container: Any, layout: Layout) -> Iterator[Any]:
         import av
 
-        streams = [container.streams[index] for index in sorted(sinks)]
-        at = dict.fromkeys(sinks, 0.0)
+        streams = [stream for stream in _streams(container) if stream is not None]
+        for stream in streams:
+            stream.codec_context.thread_count = 1  # a worker is one core
         packets = container.demux(streams)
+        at = 0.0
         while True:
-            index = min(sinks)
             try:
                 packet = next(packets, None)
-                if packet is None:
-                    return
-                index = packet.stream.index
-                if packet.pts is not None:
-                    at[index] = float(packet.pts * packet.time_base) - layout.origin
-                frames = packet.decode()
-            except av.error.EOFError:
-                continue  # a decoder that was flushed already
-            except (av.error.FFmpegError, ValueError) as error:
-                if layout.start <= at[index] < layout.end:
-                    raise self._damaged(at[index], str(error)) from error
-                if at[index] >= layout.end:
-                    return
-                continue
-            for frame in frames:
-                time = at[index] if frame.time is None else frame.time - layout.origin
-                yield index, time, frame
+            except av.error.FFmpegError as error:
+                if at < layout.end:
+                    raise self._damaged(at, str(error)) from error
+                return
+            if packet is None:
+                return
+            self.packets += 1
+            if packet.pts is not None:
+                at = _time(packet.pts, packet, layout)
+            yield packet
+
+    def _decoded(self, packet: Any, layout: Layout, at: float) -> list[Any]:
+        """The frames of a packet. An error outside the span is none of the clip's business."""
+        import av
+
+        try:
+            frames: list[Any] = packet.decode()
+        except av.error.EOFError:  # a decoder that was flushed already
+            return []
+        except (av.error.FFmpegError, ValueError) as error:
+            if layout.start <= at < layout.end:
+                raise self._damaged(at, str(error)) from error
+            return []
+        return frames
+
+    def _check(self, streams: Sequence[Any]) -> None:
+        """Raises ClipError unless there is something to decode."""
+        if not streams:
+            raise ClipError(
+                "no audio or video stream",
+                f"{self.path.name} holds neither sound nor pictures that can be decoded",
+                "is it the right file?",
+            )
+        for stream in streams:
+            if (
+                stream.type == "video"
+                and stream.codec_context.width * stream.codec_context.height > MAX_PIXELS
+            ):
+                raise ClipError(
+                    "frame too large",
+                    f"{self.path.name} has frames of {stream.codec_context.width}×{stream.codec_context.height}, "
+                    "at most 64 megapixels are read",
+                    "scale it down",
+                )
 
     def _damaged(self, at: float, what: str) -> ClipError:
         return ClipError(
@@ -177,7 +210,7 @@ class Decoder:
                 f"{self.path.name} is {length:.2f} s long, the clip runs from {start:.2f} to {end:.2f} s",
                 "correct the span, or copy the file again if it is cut off",
             )
-        if end <= start:
+        if not end > start:
             raise ClipError(
                 "empty span",
                 f"the clip runs from {start:.2f} to {end:.2f} s of {self.path.name}",
@@ -205,27 +238,12 @@ class Decoder:
         import av
 
         try:
-            # The protocol is named, so that no file name is taken for a URL or a list of files.
-            container = av.open(f"file:{self.path}", metadata_errors="replace")
-        except FileNotFoundError as error:
-            raise ClipError(
-                "missing file",
-                f"{self.path.name} is not in {self.path.parent}",
-                "put it there, then run again",
-                permanent=False,
-            ) from error
-        except PermissionError as error:
-            raise ClipError(
-                "unreadable file", f"{self.path} may not be read", "change its permissions", permanent=False
-            ) from error
-        except (av.error.FFmpegError, ValueError) as error:
-            size = self.path.stat().st_size
-            what = (
-                "is empty (0 bytes)" if size == 0 else "is not a media file that can be opened, or is cut off"
+            # The protocol is named, so that no file name is taken for a URL, nor a playlist followed to one.
+            container = av.open(
+                f"file:{self.path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
             )
-            raise ClipError(
-                "not a media file", f"{self.path.name} {what}", "copy or download it again"
-            ) from error
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise _unopened(self.path) from error
         with container:
             yield container
 
@@ -234,130 +252,82 @@ class _TooLate(Exception):  # noqa: N818  # a turn of the search for the span, n
     """Seeking led behind the span's beginning."""
 
 
-class _Pictures:
-    """Puts decoded pictures on the sampling grids."""
+class _Handed:
+    """What was handed out so far, so that a pass goes on from where the one before was given up."""
 
-    def __init__(self, layout: Layout, rates: Sequence[float], stream: Any) -> None:
-        self._layout = layout
-        self._middles = {rate: _middles(layout, rate) for rate in rates}
-        self._next = dict.fromkeys(rates, 0)
-        self._shown: Any = None
-        self.reached = 0.0
-        rate = stream.average_rate or stream.guessed_rate
-        self._hold = min(HOLD, 1 / float(rate)) if rate else HOLD
-        stream.codec_context.thread_count = 1
+    def __init__(self) -> None:
+        self._samples = 0
+        self._pictures: dict[float, int] = {}
 
-    @property
-    def done(self) -> bool:
-        return all(self._next[rate] == len(middles) for rate, middles in self._middles.items())
-
-    def take(self, time: float, frame: Any) -> Iterator[Picture]:
-        """Emit every interval whose middle lies before this picture."""
-        yield from self._emit(time)
-        self._shown = frame
-        self.reached = time + self._hold
-
-    def finish(self) -> Iterator[Picture]:
-        """The intervals after the last picture: it stays up for its own length."""
-        yield from self._emit(self.reached + 1e-6)
-        self._shown = None
-        yield from self._emit(math.inf)
-
-    def _emit(self, before: float) -> Iterator[Picture]:
-        image: npt.NDArray[np.uint8] | None = None
-        for rate, middles in self._middles.items():
-            while self._next[rate] < len(middles) and middles[self._next[rate]] < before:
-                if image is None and self._shown is not None:
-                    image = upright(self._shown.to_ndarray(format="rgb24"), self._shown.rotation)
-                yield Picture(rate, self._next[rate], image)
-                self._next[rate] += 1
+    def on(self, items: Iterator[Picture | Float32]) -> Iterator[Picture | Float32]:
+        """Those of `items` that were not handed out yet."""
+        samples = 0
+        for item in items:
+            if isinstance(item, Picture):
+                if item.number >= self._pictures.get(item.fps, 0):
+                    self._pictures[item.fps] = item.number + 1
+                    yield item
+            else:
+                known = max(0, self._samples - samples)
+                samples += len(item)
+                if known < len(item):
+                    self._samples = samples
+                    yield item[known:]
 
 
-class _Sound:
-    """Puts decoded sound in its place in time, mixes it to mono, and resamples it."""
-
-    def __init__(self, layout: Layout, stream: Any) -> None:
-        import av
-
-        self._layout = layout
-        self._rate = stream.codec_context.sample_rate
-        self._mono = av.AudioResampler(format="fltp", layout="mono", rate=self._rate)
-        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
-        self._origin = layout.start - LEAD
-        self._cursor = 0  # samples handed to the resampler since the origin
-        self._last = math.ceil((layout.end + LEAD - self._origin) * self._rate)
-        self._skip = round(LEAD * SAMPLE_RATE)
-        self.reached = 0.0
-        stream.codec_context.thread_count = 1
-
-    @property
-    def done(self) -> bool:
-        return bool(self._cursor >= self._last)
-
-    def take(self, time: float, frame: Any) -> Iterator[Float32]:
-        """Append one decoded frame, with silence where time stamps leave a gap."""
-        for mixed in self._mono.resample(frame):
-            samples = mixed.to_ndarray()[0]
-            self.reached = time + len(samples) / self._rate
-            at = round((time - self._origin) * self._rate)
-            time = self.reached
-            if abs(at - self._cursor) <= GAP * self._rate and self._cursor:
-                at = self._cursor
-            yield from self._place(at, samples)
-
-    def finish(self) -> Iterator[Float32]:
-        """What the resampler still holds."""
-        if self._cursor:
-            yield from self._heard(self._resampler.resample(None))
-
-    def _place(self, at: int, samples: Float32) -> Iterator[Float32]:
-        first = max(0, self._cursor - at)  # what lies before the origin, or overlaps what was placed
-        samples = samples[first : max(0, self._last - at)]
-        if not len(samples):
-            return
-        silence = max(0, at + first - self._cursor)
-        while silence:
-            piece = min(silence, self._rate)
-            yield from self._feed(np.zeros(piece, np.float32))
-            silence -= piece
-        yield from self._feed(samples)
-
-    def _feed(self, samples: Float32) -> Iterator[Float32]:
-        from fractions import Fraction
-
-        import av
-
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
-        frame.sample_rate = self._rate
-        frame.time_base = Fraction(1, self._rate)
-        frame.pts = self._cursor
-        self._cursor += len(samples)
-        yield from self._heard(self._resampler.resample(frame))
-
-    def _heard(self, frames: Sequence[Any]) -> Iterator[Float32]:
-        for frame in frames:
-            samples = frame.to_ndarray()[0]
-            dropped = min(self._skip, len(samples))
-            self._skip -= dropped
-            if len(samples) > dropped:
-                yield samples[dropped:].copy()
+def _unopened(path: Path) -> ClipError:
+    """Why a file cannot be opened, found by reading it: FFmpeg reports a damaged header as an input error too."""
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        where = f"{path.name} is not in {path.parent}"
+        return ClipError("missing file", where, "put it there, then run again", permanent=False)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        hint = "change its permissions, or look at the disk"
+        return ClipError("unreadable file", message, hint, permanent=False)
+    what = "is empty (0 bytes)" if empty else "is not a media file that can be opened, or is cut off"
+    return ClipError("not a media file", f"{path.name} {what}", "copy or download it again")
 
 
-def upright(image: npt.NDArray[np.uint8], rotation: int) -> npt.NDArray[np.uint8]:
-    """The picture as a player shows it; `rotation` counts degrees counter-clockwise, as the container does."""
-    return np.ascontiguousarray(np.rot90(image, round(rotation / 90) % 4)) if rotation % 360 else image
+def _seek(container: Any, layout: Layout, pre_roll: float) -> None:
+    import av
+
+    try:
+        container.seek(int((layout.start - pre_roll + layout.origin) * 1e6), backward=True)
+    except av.error.FFmpegError as error:
+        raise _TooLate from error
+
+
+def _time(pts: int, packet: Any, layout: Layout) -> float:
+    """Seconds from the file's beginning."""
+    return float(pts * packet.time_base) - layout.origin
+
+
+def _needed(stream: Any, layout: Layout) -> float:
+    """By when a stream must have been entered: before the span, or where it begins itself."""
+    own = -layout.origin
+    if stream.start_time is not None:
+        own += float(stream.start_time * stream.time_base)
+    return max(layout.start - (LEAD if stream.type == "audio" else 0.0), own)
 
 
 def _streams(container: Any) -> tuple[Any, Any]:
-    """The video and the audio stream that count; a cover picture does not."""
+    """The video and the audio stream that count; a cover picture does not, nor one without a decoder."""
     from av.stream import Disposition
 
-    pictures = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
-    return next(pictures, None), next(iter(container.streams.audio), None)
+    pictures = (
+        s
+        for s in container.streams.video
+        if s.codec_context is not None and not s.disposition & Disposition.attached_pic
+    )
+    sounds = (s for s in container.streams.audio if s.codec_context is not None)
+    return next(pictures, None), next(sounds, None)
 
 
 def _length(container: Any, streams: Sequence[Any], origin: float) -> float | None:
-    """Seconds from the file's beginning to its end, as its header has it."""
+    """Seconds from the file's beginning to its end, as its header has it; None where it does not say."""
     ends = [
         float((stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base) - origin
         for stream in streams
@@ -365,14 +335,7 @@ def _length(container: Any, streams: Sequence[Any], origin: float) -> float | No
     ]
     if ends:
         return max(ends)
-    return None if container.duration is None else container.duration / 1e6
-
-
-def _intervals(layout: Layout, rate: float) -> int:
-    return max(1, math.ceil((layout.end - layout.start) * rate - 1e-6))
-
-
-def _middles(layout: Layout, rate: float) -> npt.NDArray[np.float64]:
-    """Middles of the intervals, the last cut short by the span's end, in seconds from the file's beginning."""
-    starts = layout.start + np.arange(_intervals(layout, rate)) / rate
-    return (starts + np.minimum(starts + 1 / rate, layout.end)) / 2
+    # Matroska counts its duration from zero or from the first picture, as its writer saw fit.
+    if container.duration is None or origin > OVERSHOOT:
+        return None
+    return float(container.duration / 1e6)

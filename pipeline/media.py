@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mimdata.pipeline.decoding import SAMPLE_RATE, Decoder, Picture
+from mimdata.pipeline.decoding import Decoder
 from mimdata.pipeline.errors import ClipError
 from mimdata.pipeline.records import Float32
+from mimdata.pipeline.timeline import SAMPLE_RATE, Picture
 
 __all__ = ["SAMPLE_RATE", "Frame", "Media"]
 
@@ -66,6 +67,11 @@ class Media:
         return self._decoder.passes
 
     @property
+    def packets(self) -> int:
+        """How many packets were read so far, in all decodes."""
+        return self._decoder.packets
+
+    @property
     def has_video(self) -> bool:
         """Whether the file has a video stream (a cover picture is none)."""
         return self._decoder.layout.has_video
@@ -110,27 +116,22 @@ class Media:
         self._loaded = True
 
     def _decode(self) -> None:
-        layout = self._decoder.layout
-        chunks: list[Float32] = []
+        samples = self._silence()
+        at = 0
         kept: dict[float, list[Picture]] | None = {rate: [] for rate in self._rates}
         size = 0
         for item in self._decoder.decode(self._wants_audio, self._rates):
             if not isinstance(item, Picture):
-                chunks.append(item)
+                part = np.clip(item[: len(samples) - at], -1.0, 1.0)
+                samples[at : at + len(part)] = part
+                at += len(part)
             elif kept is not None:
                 size += item.image.nbytes if item.image is not None else 0
                 kept[item.fps].append(item)
                 kept = kept if size <= self._budget else None
         self._pictures = kept
-        if self._wants_audio and layout.has_audio:
-            self._audio = _fitted(chunks, round((layout.end - layout.start) * SAMPLE_RATE))
+        self._audio = samples if self._wants_audio and self._decoder.layout.has_audio else None
 
-
-def _fitted(chunks: list[Float32], size: int) -> Float32:
-    samples = np.zeros(size, np.float32)
-    at = 0
-    for chunk in chunks:
-        part = chunk[: size - at]
-        samples[at : at + len(part)] = part
-        at += len(part)
-    return np.clip(samples, -1.0, 1.0)
+    def _silence(self) -> Float32:
+        """(n,) zeros, of the length that the sound will have."""
+        return np.zeros(round(self.duration * SAMPLE_RATE) if self._wants_audio else 0, np.float32)
