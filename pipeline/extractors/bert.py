@@ -92,7 +92,7 @@ class Encoder:
         )
         self._model.eval().to(device)
         self._device = device
-        self._layers = tuple(layers)
+        self._layers = _checked(layers, int(self._model.config.num_hidden_layers))
         self._prefix, self._suffix = self._specials()
 
     def __call__(self, words: Sequence[str]) -> Tokens:
@@ -143,6 +143,14 @@ class Encoder:
         ids, mask = encoded["input_ids"], encoded["special_tokens_mask"]
         inner = [i for i, special in enumerate(mask) if not special]
         return list(ids[: inner[0]]), list(ids[inner[-1] + 1 :])
+
+
+def _checked(layers: Sequence[int], depth: int) -> tuple[int, ...]:
+    if not layers or not all(-depth - 1 <= layer <= depth for layer in layers):
+        raise UsageError(
+            f"bert layers {list(layers)} are not among 0 (embeddings) to {depth}, or −1 (last) to {-depth - 1}"
+        )
+    return tuple(layers)
 
 
 def _windows(length: int, room: int) -> list[tuple[int, int, tuple[int, int]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,9 +19,12 @@ from mimdata.pipeline.records import Clip, Float32, Reason, Track
 from mimdata.pipeline.steps import Extract, Reads, Resources
 
 BATCH = 16  # frames of one clip; more gains nothing on a CPU
+BATCH_PIXELS = 16 * 1280 * 720  # large pictures go in smaller batches: MTCNN keeps each as float32
 SMALLEST = 20  # pixels: MTCNN's own limit
 CROP = 160  # pixels, InceptionResnetV1's input
-CROP_MARGIN = 0.2  # of the box on each side; 160-pixel crops of the release have 32
+CROP_MARGIN = 32 / (
+    CROP - 32
+)  # of the box, half on each side: what facenet-pytorch's own crops have by default
 EMBEDDING = 512
 GEOMETRY = (
     "probability",
@@ -49,7 +52,14 @@ class FacenetExtractor:
     name: ClassVar[str] = "facenet"
     version: ClassVar[int] = 1
     modality: ClassVar[str] = "vision"
-    libraries: ClassVar[tuple[str, ...]] = ("facenet-pytorch", "torch", "torchvision", "av", "numpy")
+    libraries: ClassVar[tuple[str, ...]] = (
+        "facenet-pytorch",
+        "torch",
+        "torchvision",
+        "pillow",
+        "av",
+        "numpy",
+    )
     fps: float = 5.0
     min_face: float = 0.1
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
@@ -93,7 +103,8 @@ class FacenetExtractor:
         return ("facenet: no --face-weights, so the face features are geometry alone (docs/weights.md)",)
 
     def open(self, resources: Resources) -> Extract:
-        """Load the networks. Raises UsageError for weights that are none."""
+        """Load the networks. Raises UsageError for weights that are none, or not those that were expected."""
+        self.weights()
         return _Networks(self, resources.device)
 
 
@@ -157,8 +168,10 @@ class _Networks:
                 if f.image is not None and f.image.shape == shape and not isinstance(found[i], Reason)
             ]
             if at:
-                images = np.stack([image for i in at if (image := batch[i].image) is not None])
-                for i, faces in zip(at, self._faces(images), strict=True):
+                images = [image for i in at if (image := batch[i].image) is not None]
+                size = max(1, BATCH_PIXELS // (shape[0] * shape[1]))
+                parts = (np.stack(images[k : k + size]) for k in range(0, len(images), size))
+                for i, faces in zip(at, chain.from_iterable(map(self._faces, parts)), strict=True):
                     found[i] = faces
         return found
 

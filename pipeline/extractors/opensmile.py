@@ -19,8 +19,9 @@ FeatureSet = Literal["eGeMAPSv02", "eGeMAPSv01b", "GeMAPSv01b", "ComParE_2016"]
 Level = Literal["lld", "functionals"]
 
 HOP = 0.01  # seconds, of all these sets
-# Analysis windows in seconds: the centre of a descriptor is half of one after its start.
-WINDOW = {"eGeMAPSv02": 0.02, "eGeMAPSv01b": 0.02, "GeMAPSv01b": 0.02, "ComParE_2016": 0.06}
+# Seconds. Row k stands on the samples from k × HOP on: 20 ms of them for loudness, energy and spectrum, 60 ms for pitch
+# and voice quality, which are thus centred 20 ms later than the times that we give (measured on bursts and tones).
+WINDOW = 0.02
 LOUDEST = 32767 / 32768  # openSMILE makes 16-bit samples and wraps +1.0 round to −1.0
 
 
@@ -55,7 +56,7 @@ class OpensmileExtractor:
         return self._extract
 
     def _extract(self, media: Media, clip: Clip) -> Track:
-        """Descriptors of the whole clip; each stands for the hop around its window's centre."""
+        """Descriptors of the whole clip; each stands for the hop around the centre of its WINDOW."""
         signal = media.audio()
         if signal is None:
             return Track.empty(len(self.feature_names), "no audio track")
@@ -66,11 +67,10 @@ class OpensmileExtractor:
         if self.level == "functionals":
             times = np.array([[0, media.duration]], np.float32)
             return _track(times, values, np.array([not _audible(signal).any()]))
-        window = WINDOW[self.feature_set]
         starts = np.arange(len(values), dtype=np.float64) * HOP
-        middle = starts + window / 2
+        middle = starts + WINDOW / 2
         times = np.stack([middle - HOP / 2, middle + HOP / 2], axis=1).astype(np.float32)
-        return _track(times, values, _silent(signal, starts, window))
+        return _track(times, values, _silent(signal, starts))
 
 
 @cache
@@ -111,10 +111,10 @@ def _audible(signal: Float32) -> Bool:
     return heard
 
 
-def _silent(signal: Float32, starts: npt.NDArray[np.float64], window: float) -> Bool:
+def _silent(signal: Float32, starts: npt.NDArray[np.float64]) -> Bool:
     """(n,) bool: windows in which every sample is zero."""
     heard = np.concatenate([[0], np.cumsum(_audible(signal))])
     first = np.minimum(np.round(starts * SAMPLE_RATE).astype(np.int64), len(signal) - 1)
-    last = np.minimum(first + round(window * SAMPLE_RATE), len(signal))
+    last = np.minimum(first + round(WINDOW * SAMPLE_RATE), len(signal))
     silent: Bool = heard[last] == heard[first]
     return silent
