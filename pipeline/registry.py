@@ -7,6 +7,7 @@ A third party adds one by declaring an entry point in the group `mimdata.corpora
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ def build(group: Group, name: str, parameters: Mapping[str, Any]) -> Any:
     Raises UsageError that names the parameter, what was found and what is accepted.
     """
     step = load(group, name)
-    accepted = list(step.__dataclass_fields__)
+    accepted = [field.name for field in fields(step)]
     unknown = [key for key in parameters if key not in accepted]
     if unknown:
         known = ", ".join(accepted) or "none"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mimdata.pipeline import registry
 from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.execute import Workers
@@ -54,6 +55,7 @@ def corpus_of(config: RunConfig, store: Folder) -> str:
 
 def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
     """Where the raw corpus lies."""
+    registry.load("corpora", corpus)  # a name that does not exist is the first mistake to speak of
     if config.root is not None:
         return config.root
     if corpus == "demo":
