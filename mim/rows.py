@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,10 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 FLAT = 1e-6  # a feature that deviates less than this in training is constant: it is centred, not scaled
-NO_IDS: Int64 = np.zeros(0, np.int64)
+
+
+def _no_ids() -> Int64:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Utterance:
     valid: Mapping[str, Bool]
     sentiment: float
     emotions: Float32
-    token_ids: Int64 = NO_IDS
-    token_steps: Int64 = NO_IDS
+    token_ids: Int64 = field(default_factory=_no_ids)
+    token_steps: Int64 = field(default_factory=_no_ids)
 
     def has(self, task: str) -> bool:
         """Whether it has a label of the task."""

@@ -203,3 +203,19 @@ def random_batch() -> Callable[..., Batch]:
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def dev229(shared_data: Path) -> tuple[list[Row], Mapping[str, tuple[int, Sequence[str]]]]:
+    """The word-aligned validation fold of MOSI as rows: 229 utterances, its 10 videos dealt into three splits."""
+    data = np.load(shared_data / "mosi" / "dev229_wordaligned.npz", allow_pickle=False)
+    ends = np.cumsum(data["length"])
+    names, labels = data["segment"].tolist(), data["label"].tolist()
+    videos = sorted({clip_id.partition("[")[0] for clip_id in names})
+    split = dict(zip(videos, ["train"] * 7 + ["valid"] + ["test"] * 2, strict=True))
+    rows = []
+    for clip_id, y, n, end in zip(names, labels, data["length"], ends, strict=True):
+        values = {"vision_mean": data["visual"][end - n : end], "audio_mean": data["acoustic"][end - n : end]}
+        valid = {m: np.abs(values[f"{m}_mean"]).sum(1) > 0 for m in ("audio", "vision")}
+        rows.append(Row(clip_id, split[clip_id.partition("[")[0]], values, valid, y))
+    return rows, {"audio": (74, ("mean",)), "vision": (47, ("mean",))}
