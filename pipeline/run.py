@@ -70,6 +70,7 @@ def open_run(config: RunConfig, options: Options) -> Iterator[Run]:
     """A run that will write: as `read_run`, and the store remembers its configuration."""
     run = read_run(config, options)
     placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
+    run.store.sweep()
     run.snapshot.save_run(placed.to_toml())
     with run.workers:
         yield run

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +133,31 @@ def test_one_new_transcript_line_costs_one_clip(built: Command, corpus: Path, tm
     (why, *_) = built("why", "demo0002[0]", *options[:6], "--json").lines()
     assert why["state"] == "stored; replaced an earlier result"
     assert "another text altogether" in why["changes"][0]
+
+
+def test_a_run_that_is_killed_is_completed_by_the_next(built: Command, corpus: Path, tmp_path: Path) -> None:
+    """kill -9 of the driver and its workers as soon as the first features lie in the store."""
+    store = tmp_path / "store"
+    options = ["--corpus", "demo", "--root", str(corpus), "--store", str(store)]
+    code = "from mimdata.pipeline.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "extract", *options, "--workers", "2"], start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(store.glob("tracks/*/*/[!.]*.parquet")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    command = Command(tmp_path)
+    lines = command("extract", *options, "--workers", "0", "--json").lines()
+    assert all(line["cached"] + line["computed"] == 6 for line in lines)
+    assert any(line["cached"] for line in lines)
+    command("align", *options, "--workers", "0")
+    (version,) = command("status", "--store", str(store), "--json").lines()[0]["datasets"]
+    assert version["digest"] == digest(built)
+    assert not list(store.rglob(".tmp-*"))
 
 
 def damaged(root: Path, source: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,29 @@ from typing import Any
 
 import fsspec
 
+# What is being written is named after its writer, so that what a killed one left behind is known for it.
 TEMPORARY = ".tmp-"
+
+
+def _temporary() -> str:
+    return f"{TEMPORARY}{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
+
+
+def _abandoned(name: str) -> bool:
+    """Whether the writer of a temporary file or folder ran on this machine and is gone."""
+    host, _, rest = name.removeprefix(TEMPORARY).partition("~")
+    pid = rest.partition("~")[0]
+    return host == socket.gethostname() and pid.isdecimal() and not _alive(int(pid))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,7 @@ class Folder:
             self.filesystem.pipe_file(target, content)  # object stores replace an object atomically
             return
         whole = Path(target)
-        temporary = whole.with_name(f"{TEMPORARY}{uuid.uuid4().hex}-{whole.name}")
+        temporary = whole.with_name(f"{_temporary()}~{whole.name}")
         try:
             with temporary.open("wb") as file:
                 file.write(content)
@@ -76,7 +100,7 @@ class Folder:
     @contextmanager
     def staging(self) -> Iterator[Folder]:
         """A temporary folder inside this one, for what `publish` then makes visible; gone afterwards."""
-        temporary = self.sub(f"{TEMPORARY}{uuid.uuid4().hex}")
+        temporary = self.sub(_temporary())
         self.filesystem.makedirs(temporary.path(), exist_ok=True)
         try:
             yield temporary
@@ -95,6 +119,16 @@ class Folder:
             Path(staging.path()).replace(self.path(name))
         else:
             self.filesystem.mv(staging.path(), self.path(name), recursive=True)
+
+    def sweep(self) -> None:
+        """Remove what writers on this machine left half-written when they were killed."""
+        if not self.local:
+            return  # there, nothing is ever half-written
+        for parent, folders, files in os.walk(self.path()):
+            for name in [name for name in files if name.startswith(TEMPORARY) and _abandoned(name)]:
+                (Path(parent) / name).unlink(missing_ok=True)
+            for name in [name for name in folders if name.startswith(TEMPORARY) and _abandoned(name)]:
+                shutil.rmtree(Path(parent) / name, ignore_errors=True)
 
     def files(self, suffix: str = "") -> list[str]:
         """Names of all files below the folder, relative to it, sorted; temporary ones are left out."""

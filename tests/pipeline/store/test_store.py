@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,21 @@ def test_a_file_appears_whole_or_not_at_all(store: Folder, monkeypatch: pytest.M
         store.write("x", b"new")
     assert store.read("x") == b"old"
     assert [p.name for p in Path(store.path()).iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(store: Folder) -> None:
+    import subprocess
+
+    script = (
+        "import os; from mimdata.pipeline.store.folder import Folder; os.fsync = lambda _: os._exit(9);"
+        f"Folder({store.url!r}).write('sub/x', b'half')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    with store.staging() as staging:
+        staging.write("y", b"being written")
+        assert len(list(Path(store.path()).rglob(".tmp-*"))) == 2
+        store.sweep()
+        assert [path.name for path in Path(store.path()).rglob("*") if path.is_file()] == ["y"]
 
 
 def test_a_store_in_memory_works_like_one_on_disk() -> None:
