@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -75,3 +76,44 @@ def test_commands_import_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("path", [path for package in PACKAGES for path in modules(package)], ids=str)
 def test_every_file_says_what_it_is_about(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_the_wheel_holds_all_that_is_needed(tmp_path: Path) -> None:
+    """Built and installed into an empty folder, where no editable install can help out."""
+    source = tmp_path / "source"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, tracked.stdout.split("\0")):
+        if (
+            name.split("/")[0] in (*PACKAGES, "pyproject.toml", "README.md", "LICENSE")
+            and (ROOT / name).is_file()
+        ):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    uv = [sys.executable, "-m", "uv"]
+    site = tmp_path / "site"
+    build = [
+        *uv,
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-build-isolation",
+        "--python",
+        sys.executable,
+        "--out-dir",
+    ]
+    subprocess.run([*build, str(tmp_path), str(source)], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run(
+        [*uv, "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)], check=True
+    )
+    libraries = Path(click.__file__).parents[1]
+    code = f"import sys; sys.path[:0] = [{str(site)!r}]; sys.path.append({str(libraries)!r})\n"
+    code += "import mimdata.pipeline.corpora.splits as folds; assert str(folds.__file__).startswith(sys.path[0])\n"
+    code += "from mimdata.pipeline.cli import main; main(['corpora'])"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mosei" in done.stdout
+    assert list(site.rglob("folds/mosei.json"))
+    assert len(list(site.rglob("py.typed"))) == len(PACKAGES)
