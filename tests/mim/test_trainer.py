@@ -19,7 +19,7 @@ import torch
 from mimdata.mim.checkpoint import load, read_description, save
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.dataset import open_dataset
-from mimdata.mim.evaluation import evaluate
+from mimdata.mim.evaluation import Evaluation, evaluate
 from mimdata.mim.run_folder import new_run_folder
 from mimdata.mim.trainer import Report, loading_of, train
 from mimdata.pipeline.errors import MimdataError, UsageError
@@ -137,6 +137,22 @@ def test_other_settings_train_and_give_finite_numbers(
     numbers = [v for v in report.test.values() if isinstance(v, float)]
     assert len(numbers) >= 5
     assert np.isfinite(numbers).all()
+    assert torch.backends.cudnn.enabled
+    assert not torch.are_deterministic_algorithms_enabled()  # as it was before the run
+
+
+def test_the_test_split_is_read_once_with_the_chosen_checkpoint(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def recording(*arguments: Any) -> Evaluation:
+        read.append(arguments[2])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr("mimdata.mim.trainer.evaluate", recording)
+    run(CONFIG, made, tmp_path / "run")
+    assert read == ["valid"] * 4 + ["valid", "test"]
 
 
 def test_a_loss_that_is_not_finite_is_said(made: Path, tmp_path: Path) -> None:
@@ -163,6 +179,22 @@ def test_a_text_encoder_is_fine_tuned_at_its_own_rate_and_saved(made: Path, tmp_
     assert 0 < moved < 1e-3 * 5 * 1.01  # five batches, at most one rate each
     again = evaluate(model, open_dataset(made), "test", loading_of(config, CPU), CPU)
     assert again.to_json() == report.test
+
+
+def test_gradient_checkpointing_changes_no_weight(made: Path, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    shape = BertConfig(
+        vocab_size=400, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16
+    )
+    BertModel(shape).save_pretrained(tmp_path / "tiny")
+    config = replace(CONFIG, epochs=1, finetune_text=True, text_encoder=str(tmp_path / "tiny"), text_lr=1e-3)
+    run(config, made, tmp_path / "plain")
+    run(replace(config, gradient_checkpointing=True), made, tmp_path / "saving")
+    plain, saving = (load(tmp_path / name / "model.safetensors")[0] for name in ("plain", "saving"))
+    for (name, a), (_, b) in zip(plain.named_parameters(), saving.named_parameters(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
 
 
 def test_fine_tuning_without_token_ids_is_refused(
