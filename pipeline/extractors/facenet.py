@@ -46,7 +46,8 @@ class FacenetExtractor:
     """Box, landmarks and, given its VGGFace2 weights, FaceNet embedding of the face that speaks.
 
     `min_face` is the smallest face as a share of the frame's smaller side, at least 20 pixels. `thresholds` are
-    those of MTCNN's three networks. `face_weights` is the file 20180402-114759-vggface2.pt.
+    those of MTCNN's three networks; the last is the least probability of a face, and above the library's own 0.7,
+    which takes lettering for faces. `face_weights` is the file 20180402-114759-vggface2.pt.
     """
 
     name: ClassVar[str] = "facenet"
@@ -62,7 +63,7 @@ class FacenetExtractor:
     )
     fps: float = 5.0
     min_face: float = 0.1
-    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.9)
     face_weights: str | None = field(default=None, metadata={"identity": False})
     face_weights_sha256: str | None = field(default=None, metadata={"identity": False})
 
@@ -182,7 +183,7 @@ class _Networks:
             found = list(zip(*detector.detect(images, landmarks=True), strict=True))
         except ValueError:
             # Where frames differ in their number of faces, the library cannot always stack its answer; a frame by
-            # itself gives exactly what it gives in a batch.
+            # itself gives what it gives in a batch, but for the last bits.
             found = [
                 tuple(answer[0] for answer in detector.detect(image[None], landmarks=True))
                 for image in images
