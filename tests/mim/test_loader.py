@@ -169,6 +169,17 @@ def test_word_pieces_point_at_time_steps_across_pauses(
     assert cut.tokens.steps.tolist() == [[-1, 0, 0, 2, -1]]
 
 
+def test_word_pieces_stay_with_their_own_row(made: Path, made_rows: list[Any]) -> None:
+    batch = next(batches(open_dataset(made), "train", replace(LOADING, tokens=True)))
+    assert batch.tokens is not None
+    for i, row in enumerate(made_rows[:10]):
+        n = len(row.token_ids)
+        assert batch.tokens.ids[i, :n].tolist() == list(row.token_ids)
+        assert batch.tokens.steps[i, :n].tolist() == list(row.token_words)  # without pauses, words are steps
+        assert batch.tokens.real[i].tolist() == [k < n for k in range(batch.tokens.real.shape[1])]
+        assert (batch.tokens.steps[i, n:] == -1).all()
+
+
 def test_a_dataset_is_found_by_folder_store_or_corpus(made: Path, tmp_path: Path) -> None:
     store = made.parents[2]
     assert (
