@@ -113,7 +113,7 @@ class TransformerEncoder(nn.Module):
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         z = self.scale * self.convolution(values, mask) + self.positions[: values.shape[1]]
         z = functional.dropout(z, self.dropouts.embedding, self.training)
-        # A row without any valid step attends to all of them instead of to none, which would be NaN; its
+        # A row without any valid step attends to all instead of to none, where some kernels give NaN; its
         # result is zeroed below.
         keys = (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
         for layer in self.layers:
