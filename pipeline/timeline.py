@@ -17,7 +17,7 @@ SAMPLE_RATE = 16_000
 LEAD = 0.1  # seconds of sound before the span that only settle the resampler; a whole number of samples
 GAP = 0.05  # seconds: a jump of time stamps below this is jitter, above it silence or overlap
 LINGER = 0.05  # seconds that a last picture stays up beyond its own: sound and pictures seldom end together
-HOLD = 0.2  # seconds that a last picture stays up at most, where the stream does not say how long
+HOLD = 1.0  # seconds that a last picture stays up at most, where that is a guess from the pictures before it
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Pictures:
         self._middles = {rate: middles(span, rate) for rate in rates}
         self._next = dict.fromkeys(rates, 0)
         self._shown: Any = None
+        self._since = math.inf  # when that picture appeared
         self.reached = 0.0
         rate = stream.average_rate or stream.guessed_rate
-        self._hold = min(HOLD, 1 / float(rate)) if rate else HOLD
+        self._hold = min(HOLD, 1 / float(rate)) if rate else 0.0
 
     @property
     def done(self) -> bool:
@@ -48,8 +49,11 @@ class Pictures:
     def take(self, time: float, frame: Any) -> Iterator[Picture]:
         """The next picture, shown from `time` on: emit every interval whose middle lies before it."""
         yield from self._emit(time)
-        self._shown = frame
-        self.reached = time + (float(frame.duration * frame.time_base) if frame.duration else self._hold)
+        own = float(frame.duration * frame.time_base) if frame.duration else self._hold
+        # Most containers give every picture the length of a declared rate, also where far fewer come: a picture
+        # then stays up as long as the one before it.
+        self.reached = time + max(own, min(HOLD, time - self._since))
+        self._shown, self._since = frame, time
 
     def finish(self) -> Iterator[Picture]:
         """The intervals after the last picture, which stays up for its own length and a little longer."""

@@ -21,7 +21,7 @@ CONFIG, TOKENIZER = (
     "config.json",
     ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
 )
-OVERLAP = 64  # word pieces that two windows of a long text share
+OVERLAP = 64  # word pieces that two windows of a long text share, half a window at most
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ def _windows(length: int, room: int) -> list[tuple[int, int, tuple[int, int]]]:
     """Windows [first, last) over `length` pieces, and the [from, to) that each one keeps: halfway into overlaps."""
     if length <= room:
         return [(0, length, (0, length))]
-    stride = room - OVERLAP
-    firsts = list(range(0, length - OVERLAP, stride))
+    overlap = min(OVERLAP, room // 2)
+    firsts = list(range(0, length - overlap, room - overlap))
     windows = [(first, min(first + room, length)) for first in firsts]
-    cuts = [0, *(first + OVERLAP // 2 for first in firsts[1:]), length]
+    cuts = [0, *(first + overlap // 2 for first in firsts[1:]), length]
     return [(*window, (cuts[i], cuts[i + 1])) for i, window in enumerate(windows)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mimdata.pipeline.media import SAMPLE_RATE, Media
 from tests.pipeline.films import CONTAINERS, LONG, SOUNDS, Codecs, beeps, numbered, seen, write_film
@@ -111,6 +112,26 @@ def test_variable_frame_rate_goes_by_time_stamps(tmp_path: Path, kind: str) -> N
     media = Media(film, 0.0, 2.6, audio=False, fps={5.0})
     # middles of the intervals: 0.1, 0.3, 0.5 … 2.5
     assert seen(media, 5.0) == [0, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "avi", "flv"])
+def test_a_picture_a_second_stays_up_for_its_second(tmp_path: Path, kind: str) -> None:
+    """The last one too, though most containers only know the rate that was declared, here 25 a second."""
+    codecs = CONTAINERS[kind]
+    film = write_film(
+        tmp_path / f"slow.{kind}", times=np.arange(5.0), sound=beeps(5, codecs.rate), codecs=codecs
+    )
+    shown = seen(Media(film, 0.0, 5.0, audio=False, fps={5.0}), 5.0)
+    assert shown == [number for number in range(5) for _ in range(5)]
+
+
+@pytest.mark.parametrize("name", ["still.png", "still.jpg"])
+def test_a_photograph_is_a_film_of_one_picture(tmp_path: Path, name: str) -> None:
+    Image.fromarray(numbered(5)).save(tmp_path / name)
+    media = Media(tmp_path / name, None, None, audio=True, fps={5.0})
+    assert media.duration == pytest.approx(0.04)
+    assert media.audio() is None
+    assert seen(media, 5.0) == [5]
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv", "ts", "mov"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mimdata.pipeline.errors import ClipError, UsageError
-from mimdata.pipeline.extractors.bert import BertExtractor, encoder_folder
+from mimdata.pipeline.extractors.bert import BertExtractor, _windows, encoder_folder
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip, Tokens, words_of
 from mimdata.pipeline.steps import Extractor, Resources
@@ -167,6 +167,67 @@ def test_a_model_that_is_not_at_hand_says_where_to_get_it(
         BertExtractor(model=str(tmp_path)).weights()
     with pytest.raises(UsageError, match=r"config\.json"):
         encoder_folder(str(tmp_path.parent))
+
+
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RoBERTa of random weights, 16 wide, whose byte-level tokenizer learned a few words; 42 positions."""
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    folder = tmp_path_factory.mktemp("roberta")
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(["the movie was great and then bad"] * 9, 300, 2, special_tokens=specials)
+    trained.save_model(str(folder))
+    tokenizer = RobertaTokenizerFast.from_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=42,
+    )
+    RobertaModel(config).save_pretrained(str(folder))
+    return folder
+
+
+def test_encoders_with_byte_level_tokenizers(roberta: Path) -> None:
+    """They mark the space before a word, count positions from 2 on, and have special tokens of their own."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    step = BertExtractor(model=str(roberta))
+    assert len(step.feature_names) == 16
+    extract = step.open(Resources())
+    text = "the movie wasn't great ♥"
+    tokens = extract(NO_MEDIA, clip(text))
+    inputs = AutoTokenizer.from_pretrained(str(roberta))(f" {text}", return_tensors="pt")
+    assert tokens.ids.tolist() == inputs["input_ids"][0].tolist()
+    assert tokens.words[[0, -1]].tolist() == [-1, -1]
+    assert sorted(set(tokens.words[1:-1].tolist())) == [0, 1, 2, 3, 4]
+    model = AutoModel.from_pretrained(str(roberta)).eval()
+    with torch.inference_mode():
+        expected = model(**inputs).last_hidden_state[0].numpy()
+    np.testing.assert_allclose(tokens.values, expected, atol=2e-5)
+    for words in (37, 38, 39, 57, 200):  # 38 pieces are all that fit between the special tokens
+        long = extract(NO_MEDIA, clip("movie " * words))
+        assert long.words.tolist() == [-1, *range(words), -1]
+
+
+@pytest.mark.parametrize("length", [0, 1, 509, 510, 511, 955, 956, 957, 1500, 5000])
+def test_windows_keep_every_piece_once_and_away_from_their_edges(length: int) -> None:
+    windows = _windows(length, 510)
+    assert [i for _, _, keep in windows for i in range(*keep)] == list(range(length))
+    for first, last, (start, end) in windows:
+        assert 0 <= last - first <= 510
+        assert first <= start <= end <= last
+        assert start - first >= 32 or first == 0
+        assert last - end >= 32 or last == length
 
 
 @pytest.mark.needs_weights
