@@ -132,7 +132,8 @@ class Decoder:
                     yield index, at if frame.time is None else frame.time - layout.origin, frame
         reached = max(ends.values(), default=0.0)
         if reached < layout.end - OVERSHOOT:
-            raise self._damaged(reached, f"it ends there, {layout.end:.1f} s were announced")
+            at = reached if ends else layout.start  # sought, and nothing was there
+            raise self._damaged(at, f"it is cut off, the clip runs to {layout.end:.1f} s")
         if empty and layout.start < 1 and wanted & set(ends):
             raise self._damaged(0.0, "it holds nothing but damaged packets")
 

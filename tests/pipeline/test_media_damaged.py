@@ -10,7 +10,7 @@ from PIL import Image
 
 from mimdata.pipeline.errors import ClipError
 from mimdata.pipeline.media import SAMPLE_RATE, Media
-from tests.pipeline.films import CONTAINERS, SOUNDS, seen, write_film
+from tests.pipeline.films import CONTAINERS, SOUNDS, beeps, seen, write_film
 
 
 def failure(path: Path, start: float | None = None, end: float | None = None) -> ClipError:
@@ -101,8 +101,57 @@ def test_a_cut_off_file_is_noticed_whatever_is_asked(films: dict[str, Path], tmp
     cut.write_bytes(data[: len(data) // 2])
     for audio, rates in ((True, set()), (False, {5.0}), (True, {5.0})):
         media = Media(cut, None, None, audio=audio, fps=rates)
-        with pytest.raises(ClipError, match=r"it ends there, 40\.0 s were announced"):
+        with pytest.raises(ClipError, match=r"it is cut off, the clip runs to 40\.0 s"):
             media.audio() if audio else media.frames(5.0)
+
+
+def test_a_film_with_its_index_in_front_is_whole_up_to_the_cut(tmp_path: Path) -> None:
+    film = write_film(
+        tmp_path / "film.mp4",
+        times=np.arange(500) / 25,
+        sound=beeps(20, 44_100),
+        options={"movflags": "faststart"},
+    )
+    data = film.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: len(data) * 6 // 10])
+    intact, before = (Media(path, 4.0, 8.0, audio=True, fps={5.0}) for path in (film, cut))
+    assert np.array_equal(intact.audio(), before.audio())
+    assert seen(before, 5.0) == seen(intact, 5.0)
+    after = failure(cut, 16.0, 18.0)
+    assert after.cause == "damaged stream"
+    assert "at 16.0 s: it is cut off, the clip runs to 18.0 s" in str(after)
+    assert failure(cut).cause == "damaged stream"
+
+
+@pytest.mark.parametrize("kind", ["mpg", "mp4", "flv"])
+def test_flipped_bits_end_in_a_cause_or_in_finite_numbers(
+    films: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    """Not every codec notices them; clips elsewhere are untouched, the clip itself is refused or of full length."""
+    data = bytearray(films[kind].read_bytes())
+    rng = np.random.default_rng(0)
+    for position in rng.integers(len(data) * 0.48, len(data) * 0.52, 40):
+        data[position] ^= 1 << int(rng.integers(8))
+    flipped = tmp_path / f"flipped.{kind}"
+    flipped.write_bytes(data)
+    for start in (3.0, 33.0):
+        whole = Media(films[kind], start, start + 2, audio=True, fps={5.0})
+        media = Media(flipped, start, start + 2, audio=True, fps={5.0})
+        assert np.allclose(media.audio(), whole.audio(), atol=1e-2)
+        assert seen(media, 5.0) == seen(whole, 5.0)
+    hit = Media(flipped, 18.5, 21.5, audio=True, fps={5.0})
+    sound, cause = None, ""
+    try:
+        sound = hit.audio()
+    except ClipError as error:
+        cause = error.cause
+    assert (sound is None) == (cause == "damaged stream")
+    if sound is not None:
+        assert len(sound) == 3 * SAMPLE_RATE
+        assert np.isfinite(sound).all()
+        assert len(seen(hit, 5.0)) == 15
 
 
 @pytest.mark.parametrize("kind", ["ts", "mkv"])
