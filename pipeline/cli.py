@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mimdata.pipeline.commands.jobs:align_command",
         "Align features to words and publish a dataset version.",
     ),
-    "train": ("mimdata.mim.cli:train", "Train MIM on an aligned dataset."),
+    "train": ("mimdata.mim.commands.train:train", "Train MIM on an aligned dataset."),
     "demo": ("mimdata.workflows.demo:demo_command", "Build a small corpus and run the whole path on it."),
     "status": (
         "mimdata.pipeline.commands.looking:status_command",

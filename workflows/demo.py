@@ -25,7 +25,7 @@ def demo_command(context: click.Context, store: str | None, workers: int | None,
     A synthetic voice speaks over a photograph that moves. What comes out shows that everything works, and
     nothing about people.
     """
-    from mimdata.mim.cli import train
+    from mimdata.mim.commands.train import train
     from mimdata.pipeline.commands.options import configuration
     from mimdata.pipeline.commands.tables import show, stages_table
     from mimdata.pipeline.jobs import align, extract

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mimdata.mim.commands.places import RUNS, asked_dataset, local_store
 from mimdata.mim.config import TABLE, TrainConfig, load_train_config, parse_value, read_document
 from mimdata.pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from mimdata.mim.dataset import Dataset
     from mimdata.mim.run_folder import RunFolder
-
-DEFAULT_STORE = ".mimdata"
 
 
 @click.command()
@@ -61,17 +59,15 @@ def train(
     The command line goes before the file's table [train], that before MIMDATA_TRAIN_* of the environment.
     The checkpoint is the one of the lowest validation loss; the test split is read once, with it.
     """
-    from mimdata.mim.dataset import open_dataset
     from mimdata.mim.run_folder import new_run_folder, run_name
 
     document = read_document(file)
     config = load_train_config(
         document, _assigned(assignments) | {k: v for k, v in given.items() if v is not None}
     )
-    place = _local(store or document.get("store") or os.environ.get("MIMDATA_STORE") or DEFAULT_STORE)
-    asked = corpus or document.get("corpus") or os.environ.get("MIMDATA_CORPUS")
-    dataset = open_dataset(version) if version else open_dataset(place, asked)
-    folder = new_run_folder(run_dir or place / "runs" / run_name(dataset.corpus, config.fusion))
+    place = local_store(store, document)
+    dataset = asked_dataset(version, place, corpus, document)
+    folder = new_run_folder(run_dir or place / RUNS / run_name(dataset.corpus, config.fusion))
     report = _run(config, dataset, folder)
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
@@ -98,11 +94,3 @@ def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
             raise UsageError(f"--set takes KEY=VALUE, such as mean=kept, found {assignment!r}")
         values[key.removeprefix(f"{TABLE}.")] = parse_value(raw)
     return values
-
-
-def _local(store: str) -> Path:
-    if "://" in store:
-        raise UsageError(
-            f"training reads a store on this machine, found {store}: copy the dataset here first"
-        )
-    return Path(store)

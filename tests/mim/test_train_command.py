@@ -15,7 +15,7 @@ SMALL = ("--set", "width=20", "--set", "layers=1", "--set", "steps=12", "--devic
 
 
 def test_importing_the_command_imports_no_torch() -> None:
-    code = "import sys, mimdata.mim.cli; print([m for m in ('torch', 'pyarrow', 'pydantic', 'rich') if m in sys.modules])"
+    code = "import sys, mimdata.mim.commands.train; print([m for m in ('torch', 'pyarrow', 'pydantic', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -33,7 +33,7 @@ def test_mim_imports_nothing_that_a_bare_gpu_box_lacks() -> None:
     )
     code = (
         f"import sys; [sys.modules.__setitem__(m, None) for m in {absent!r}]\n"
-        "import mimdata.mim.cli, mimdata.mim.trainer, mimdata.mim.display, mimdata.mim.text_encoder\n"
+        "import mimdata.mim.commands.train, mimdata.mim.trainer, mimdata.mim.display, mimdata.mim.text_encoder\n"
         "print([m for m in sys.modules if m.startswith('mimdata.pipeline.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

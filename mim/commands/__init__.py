@@ -1,0 +1,1 @@
+"""Commands of training: one file a command, each imported when it is called."""
