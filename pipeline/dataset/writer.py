@@ -46,7 +46,7 @@ class DatasetRow:
 
 @dataclass(frozen=True)
 class Description:
-    """What a manifest says beyond its shards: steps, pooling, ledger, library versions."""
+    """What a manifest says beyond its shards: steps, pooling, library versions."""
 
     corpus: str
     modalities: Mapping[str, Mapping[str, Any]]
@@ -61,9 +61,11 @@ class Totals:
 
     moments: dict[str, Moments] = field(default_factory=dict)
     coverage: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    schema: dict[str, str] = field(default_factory=dict)
 
     def add(self, split: str, table: pa.Table, modalities: Mapping[str, Mapping[str, Any]]) -> None:
         """Take note of a shard."""
+        self.schema |= {column.name: str(column.type) for column in table.schema}
         counts = self.coverage[split]
         counts["words"] += len(table.column("words").combine_chunks().flatten())
         for modality, about in modalities.items():
@@ -122,9 +124,7 @@ def write_version(
             totals.add(split, table, description.modalities)
             shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
             advance(len(chunk))
-        manifest = _manifest(
-            rows, shards, totals, emotions, description, inputs_digest(rows, description, config)
-        )
+        manifest = _manifest(rows, shards, totals, emotions, description, config)
         staging.write(FILE, manifest.to_json().encode())
         folder.publish(staging, manifest.version)
     folder.write(LATEST, f"{manifest.version}\n".encode())
@@ -185,7 +185,7 @@ def _manifest(
     totals: Totals,
     emotions: Sequence[str],
     description: Description,
-    inputs: str,
+    config: DatasetConfig,
 ) -> Manifest:
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -196,7 +196,9 @@ def _manifest(
         "emotions": list(emotions),
         "statistics": {name: moments.to_json() for name, moments in totals.moments.items()},
         "coverage": {split: dict(counts) for split, counts in totals.coverage.items()},
-        "inputs": inputs,
+        "schema": totals.schema,
+        "config": config.model_dump(mode="json"),
+        "inputs": inputs_digest(rows, description, config),
     }
     sha256 = digest_of(content)
     now = datetime.now(UTC)

@@ -45,6 +45,10 @@ def test_shards_and_manifest_agree(store: Folder) -> None:
         assert len(content) == shard["bytes"]
     assert manifest.content["splits"] == {"train": 12, "valid": 4, "test": 4}
     assert version(store).name.endswith(manifest.digest[:12])
+    for split in ("train", "valid", "test"):
+        written = {column.name: str(column.type) for column in read(store, split).schema}
+        assert written == manifest.content["schema"]
+    assert manifest.content["config"]["shard_rows"] == 4
 
 
 def test_order_is_split_video_segment(store: Folder) -> None:
