@@ -184,7 +184,7 @@ def _place(store: Folder, found: Found) -> dict[str, Any]:
         name = f"{version}/{shard['file']}"
         with folder.filesystem.open(folder.path(name), "rb") as file:
             parquet = pq.ParquetFile(file)
-            ids = parquet.read(columns=["clip_id"]).column(0).to_pylist()
+            ids = parquet.read(columns=["clip_id"], use_threads=False).column(0).to_pylist()
             if found.entry.clip.clip_id in ids:
                 row = ids.index(found.entry.clip.clip_id)
                 return {"shard": name, "row": row, "values": _row(parquet, row)}
@@ -195,7 +195,7 @@ def _row(parquet: pq.ParquetFile, row: int) -> dict[str, Any]:
     columns = [
         "split", "words", "word_type", "word_start", "word_end", "word_confidence", "word_status", "alignment", "suspect",
     ]  # fmt: skip
-    table: pa.Table = parquet.read(columns=columns).slice(row, 1)
+    table: pa.Table = parquet.read(columns=columns, use_threads=False).slice(row, 1)
     values: dict[str, Any] = table.to_pylist()[0]
     return {
         "split": values["split"],

@@ -95,9 +95,6 @@ class Tree:
         for index, stem, span in places:
             if (path := index.find(stem)) is not None:
                 return path, span
-        for index, stem, _ in places:
-            if (path := index.find_outside(stem)) is not None:
-                return outside(clip_id, path)
         return self._missing(utterance, cut)
 
     def _missing(self, utterance: Utterance, cut: str) -> Problem:

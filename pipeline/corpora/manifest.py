@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mimdata.pipeline.corpora.manifest_rows import SUFFIXES, Row, columns, read_rows
 from mimdata.pipeline.corpora.media_index import AUDIO_SUFFIXES, VIDEO_SUFFIXES, index_media
-from mimdata.pipeline.corpora.rules import leaves_root, link_leaves_root, outside
+from mimdata.pipeline.corpora.rules import leaves_root, outside
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, GivenWord, Problem, words_of
 
@@ -125,7 +125,7 @@ def _clips(path: Path) -> Iterator[Clip | Problem]:
     from mimdata.pipeline.corpora.manifest_fields import parse
 
     names, root = _Names(), path.parent
-    media = _Media(root, root.resolve())
+    media = _Media(root)
     for row in read_rows(path):
         if row.fault:
             yield _bad_row(row, row.fault, path)
@@ -161,7 +161,6 @@ class _Media:
     """Whether media files are there; each is looked at once in a row of clips of the same file."""
 
     root: Path
-    resolved: Path
     last: tuple[str, str] = ("", "")
 
     def fault(self, source: str, clip_id: str, place: str) -> Problem | None:
@@ -176,7 +175,7 @@ class _Media:
         return None
 
     def _look(self, source: str) -> str:
-        if leaves_root(source) or link_leaves_root(self.root / source, self.resolved):
+        if leaves_root(source):
             return "outside"
         return "" if (self.root / source).is_file() else "missing"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 from mimdata.pipeline.records import Clip, Problem
 
@@ -44,14 +44,12 @@ def fault(clip: Clip) -> Problem | None:
 
 
 def leaves_root(path: str) -> bool:
-    """Whether a relative path of a corpus file points elsewhere: absolute, with a drive, or through `..`."""
+    """Whether a relative path of a corpus file points elsewhere: absolute, with a drive, or through `..`.
+
+    Symbolic links are followed: whoever owns the root laid them, often because the films lie on another disk.
+    """
     posix, windows = PurePosixPath(path), PureWindowsPath(path)
     return posix.is_absolute() or bool(windows.anchor) or ".." in posix.parts or ".." in windows.parts
-
-
-def link_leaves_root(path: Path, resolved_root: Path) -> bool:
-    """Whether `path`, after its symbolic links, lies outside of `resolved_root`."""
-    return not path.resolve().is_relative_to(resolved_root)
 
 
 def outside(clip_id: str, path: str) -> Problem:

@@ -20,5 +20,6 @@ def from_bytes(content: bytes, columns: list[str] | None = None) -> pa.Table:
     """The table of a Parquet file. Raises pa.ArrowException for what is none.
 
     `pq.read_table` would import `pyarrow.dataset` and with it pandas, a second that a person waits for.
+    On one thread: a thread of Arrow that still holds a Python object when the interpreter ends aborts it.
     """
-    return pq.ParquetFile(pa.BufferReader(content)).read(columns=columns)
+    return pq.ParquetFile(pa.BufferReader(content)).read(columns=columns, use_threads=False)

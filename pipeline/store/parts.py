@@ -119,7 +119,7 @@ def read_rows(
     with folder.filesystem.open(folder.path(part), "rb") as file:
         parquet = pq.ParquetFile(file)
         wanted = sorted(set(rows))
-        table = parquet.read_row_groups(wanted, columns=columns)
+        table = parquet.read_row_groups(wanted, columns=columns, use_threads=False)  # see store/parquet.py
     position = {row: i for i, row in enumerate(wanted)}
     return table.take([position[row] for row in rows])
 
