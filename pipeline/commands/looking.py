@@ -77,7 +77,8 @@ def inspect_command(clip: str, corpus: str | None, file: Any, store: str | None,
     if as_json:
         print_json(found)
         return
-    labels = f"sentiment {found['sentiment']}, split {found['split']}"
+    sentiment = "unknown" if found["sentiment"] is None else f"{found['sentiment']:+.2f}"
+    labels = f"sentiment {sentiment}, split {found['split'] or 'none'}"
     click.echo(f"{found['clip_id']} ({found['corpus']}): {labels}\n{printable(found['text'])}")
     if found["words"]:
         click.echo(f"aligned by {found['alignment']}{_suspicion(found['suspect'])}")
