@@ -1,4 +1,4 @@
-"""What every benchmark writes: the machine, the versions, one table, under its own heading in docs/performance.md."""
+"""What every benchmark writes: the machine, the versions, one table, under its own heading of a page in docs/."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-HEAD = """# How fast it is
-
-Each section is written by the script that it names, and rewritten when that runs again. Ratios are of things measured
-in turn within one run; absolute times belong to the machine that is named.
-"""
+DOCS = Path(__file__).parents[1] / "docs"
+PERFORMANCE, RESULTS = DOCS / "performance.md", DOCS / "results.md"
 
 
 def machine() -> str:
@@ -65,8 +61,10 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def publish(title: str, script: str, body: str, distributions: Sequence[str] = ("mimdata",)) -> None:
-    """Print a section and put it into docs/performance.md, in the place of its last one."""
+def publish(
+    title: str, script: str, body: str, distributions: Sequence[str] = ("mimdata",), page: Path = PERFORMANCE
+) -> None:
+    """Print a section and put it into a page, in the place of its last one or at the end."""
     about = (
         f"`python {script}`, {datetime.now(UTC):%Y-%m-%d}. {machine()}. {versions(*distributions)}.".replace(
             "..", "."
@@ -74,7 +72,11 @@ def publish(title: str, script: str, body: str, distributions: Sequence[str] = (
     )
     section = f"## {title}\n\n{about}\n\n{body.strip()}\n"
     print(section)
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else HEAD
-    parts = re.split(r"(?m)^(?=## )", page)
-    kept = [part.rstrip() + "\n" for part in parts if not part.startswith(f"## {title}\n")]
-    PAGE.write_text("\n".join([*kept, section]), encoding="utf-8")
+    parts = re.split(r"(?m)^(?=## )", page.read_text(encoding="utf-8"))
+    parts = [part.rstrip() + "\n" for part in parts]
+    mine = [i for i, part in enumerate(parts) if part.startswith(f"## {title}\n")]
+    if mine:
+        parts[mine[0]] = section
+    else:
+        parts.append(section)
+    page.write_text("\n".join(parts), encoding="utf-8")
