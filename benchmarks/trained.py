@@ -42,6 +42,7 @@ def _train(job: Job) -> dict[str, Any]:
     from mimdata.mim.config import train_config
     from mimdata.mim.dataset import open_dataset
     from mimdata.mim.evaluation import evaluate
+    from mimdata.mim.loader import Feed
     from mimdata.mim.run_folder import new_run_folder
     from mimdata.mim.trainer import loading_of, train
 
@@ -54,7 +55,7 @@ def _train(job: Job) -> dict[str, Any]:
     report = train(config, dataset, folder, lambda _: None, lambda _: None)
     model, _ = load(folder.checkpoint)
     cpu = torch.device("cpu")
-    found = evaluate(model, dataset, "test", loading_of(config, cpu), cpu)
+    found = evaluate(model, Feed(dataset, "test", loading_of(config, cpu)), cpu)
     shutil.rmtree(place)
     return {
         "clip_ids": list(found.clip_ids),

@@ -71,13 +71,27 @@ class TrainConfig:
     batch_size: int = setting(16, whole(1), "utterances in a batch")
     lr: float = setting(1e-3, number(0, above=True), "learning rate of all but the text encoder")
     text_lr: float = setting(1e-5, number(0, above=True), "learning rate of the text encoder")
+    optimizer: str = setting("adam", one_of("adam", "adamw"), "both sets' optimizer")
+    weight_decay: float = setting(0.0, number(0), "decay of matrices; vectors do not decay")
+    schedule: str = setting(
+        "constant", one_of("constant", "linear", "cosine"), "learning rates after the warm-up"
+    )
+    warmup: float = setting(0.0, number(0, 1), "share of all updates in which the learning rates rise")
+    accumulate: int = setting(1, whole(1), "batches (forward passes) of one update")
+    ema: float = setting(
+        0.0, number(0, 1), "decay of the averaged weights that are evaluated and kept; 0: no averaging"
+    )
     clip_norm: float = setting(0.0, number(0), "limit of each set's gradient norm; 0: none")
     seed: int = setting(3407, whole(0), "seed of weights, order and noise")
     shuffle_rows: int = setting(
         4096, whole(1), "utterances that are shuffled among each other, held in memory"
     )
     device: str = setting("auto", one_of("auto", "cpu", "cuda"), "where it runs")
-    precision: str = setting("fp32", one_of("fp32", "bf16"), "bf16: mixed precision")
+    precision: str = setting(
+        "fp32", one_of("fp32", "bf16", "fp16"), "bf16, fp16: mixed precision; fp16 on a GPU"
+    )
+    compile: bool = setting(False, flag(), "torch.compile: minutes to start, faster on a GPU")
+    save_every: int = setting(500, whole(0), "updates between two savings of what --resume needs; 0: none")
     deterministic: bool = setting(False, flag(), "refuse operations of a GPU that do not repeat exactly")
 
     def __post_init__(self) -> None:

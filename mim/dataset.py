@@ -79,6 +79,10 @@ class Dataset:
         """The files of a split, in canonical order."""
         return [self.folder / shard["file"] for shard in self.manifest.shards if shard["split"] == split]
 
+    def rows(self, split: str) -> int:
+        """Utterances of a split, labelled or not."""
+        return sum(shard["rows"] for shard in self.manifest.shards if shard["split"] == split)
+
     def row_groups(self, split: str) -> list[tuple[Path, int]]:
         """(file, number) of each row group of a split, in canonical order. Raises MimdataError."""
         groups: list[tuple[Path, int]] = []

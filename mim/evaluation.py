@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mimdata.mim.dataset import Dataset
-from mimdata.mim.loader import Loading, batches
+from mimdata.mim.loader import Feed
 from mimdata.mim.metrics import Scores, concatenated, task_scores
 from mimdata.mim.model import Mim
 from mimdata.mim.objective import errors, targets
@@ -31,16 +30,14 @@ class Evaluation:
         return content | ({"reasons": self.scores.reasons} if self.scores.reasons else {})
 
 
-def evaluate(
-    model: Mim, dataset: Dataset, split: str, loading: Loading, device: torch.device | str
-) -> Evaluation:
+def evaluate(model: Mim, feed: Feed, device: torch.device | str) -> Evaluation:
     """The labelled utterances of a split through the model without noise. Leaves the model in its mode."""
-    training, task = model.training, model.config.task
+    training, task, dataset = model.training, model.config.task, feed.dataset
     model.eval()
     ids: list[str] = []
     predictions, target = [], []
     with torch.inference_mode():
-        for batch in batches(dataset, split, replace(loading, labelled=True)):
+        for batch in feed.batches():
             predictions.append(model(batch.to(device)).prediction.cpu())
             target.append(targets(batch, task))
             ids += batch.clip_ids

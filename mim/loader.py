@@ -47,40 +47,99 @@ class Loading:
     pin: bool = False
 
 
-def batches(
-    dataset: Dataset, split: str, loading: Loading, shuffle: tuple[int, int] | None = None
-) -> Iterator[Batch]:
-    """The batches of a split; `shuffle` is (seed, epoch), None for the dataset's own order.
+@dataclass(frozen=True)
+class Update:
+    """What one process reads for one update of the weights.
 
-    Every utterance comes once; the last batch may be smaller. Equal seed and epoch give equal batches.
+    pieces: its batches, one for each forward pass, none of them empty. whole: utterances of the update over
+    all processes, so that a piece of n of them counts n / whole.
     """
-    waiting: list[Utterance] = []
-    for utterances in _buffers(dataset, split, loading, shuffle):
-        waiting += utterances
-        whole = len(waiting) - len(waiting) % loading.batch_size
-        for first in range(0, whole, loading.batch_size):
-            yield collate(waiting[first : first + loading.batch_size], dataset, loading)
-        del waiting[:whole]
-    if waiting:
-        yield collate(waiting, dataset, loading)
+
+    pieces: tuple[Batch, ...]
+    whole: int
 
 
-def _buffers(
-    dataset: Dataset, split: str, loading: Loading, shuffle: tuple[int, int] | None
-) -> Iterator[list[Utterance]]:
-    """Utterances in the order of the epoch, a buffer at a time."""
-    groups = dataset.row_groups(split)
-    generator = None if shuffle is None else np.random.default_rng(shuffle)
-    order = range(len(groups)) if generator is None else generator.permutation(len(groups))
-    buffer: list[Utterance] = []
-    for i in order:
-        buffer += [
-            u for u in _read(dataset, groups[i], loading) if not loading.labelled or u.has(loading.task)
+class Feed:
+    """A split of a dataset as batches, once an epoch.
+
+    A split of at most `shuffle_rows` utterances is decoded once and stays in memory between epochs.
+    """
+
+    def __init__(self, dataset: Dataset, split: str, loading: Loading) -> None:
+        self.dataset, self.split, self.loading = dataset, split, loading
+        self._kept: dict[tuple[Path, int], list[Utterance]] = {}
+
+    def batches(self, shuffle: tuple[int, int] | None = None) -> Iterator[Batch]:
+        """Every utterance once, `batch_size` at a time, the last batch as many as are left.
+
+        `shuffle` is (seed, epoch), None for the dataset's own order. Equal seed and epoch give equal batches.
+        """
+        for update in self.updates(shuffle):
+            yield from update.pieces
+
+    def updates(
+        self,
+        shuffle: tuple[int, int] | None = None,
+        *,
+        accumulate: int = 1,
+        start: int = 0,
+        process: int = 0,
+        processes: int = 1,
+    ) -> Iterator[Update]:
+        """The part of one process in every update from the `start`-th on, counted from 0.
+
+        An update is the next processes × accumulate × batch_size utterances of the epoch's order; process k
+        reads the k-th of its equal parts. Over all processes each utterance comes once; in the last update
+        of an epoch the last processes may get fewer, or none.
+        """
+        size = self.loading.batch_size
+        for i, utterances in enumerate(self._cut(shuffle, size * accumulate * processes)):
+            if i < start:
+                continue
+            first = size * accumulate * process
+            mine = utterances[first : first + size * accumulate]
+            pieces = [mine[at : at + size] for at in range(0, len(mine), size)]
+            yield Update(
+                tuple(collate(piece, self.dataset, self.loading) for piece in pieces), len(utterances)
+            )
+
+    def _cut(self, shuffle: tuple[int, int] | None, size: int) -> Iterator[list[Utterance]]:
+        """The epoch's utterances, `size` at a time."""
+        waiting: list[Utterance] = []
+        for utterances in self._buffers(shuffle):
+            waiting += utterances
+            whole = len(waiting) - len(waiting) % size
+            for first in range(0, whole, size):
+                yield waiting[first : first + size]
+            del waiting[:whole]
+        if waiting:
+            yield waiting
+
+    def _buffers(self, shuffle: tuple[int, int] | None) -> Iterator[list[Utterance]]:
+        """Utterances in the order of the epoch, a buffer at a time."""
+        groups = self.dataset.row_groups(self.split)
+        keep = self.dataset.rows(self.split) <= self.loading.shuffle_rows
+        generator = None if shuffle is None else np.random.default_rng(shuffle)
+        order = range(len(groups)) if generator is None else generator.permutation(len(groups))
+        buffer: list[Utterance] = []
+        for i in order:
+            buffer += self._group(groups[i], keep=keep)
+            if generator is None or len(buffer) >= self.loading.shuffle_rows:
+                yield _shuffled(buffer, generator)
+                buffer = []
+        yield _shuffled(buffer, generator)
+
+    def _group(self, group: tuple[Path, int], *, keep: bool) -> list[Utterance]:
+        """The utterances of a row group that take part."""
+        if group in self._kept:
+            return self._kept[group]
+        loading = self.loading
+        found = [
+            u for u in _read(self.dataset, group, loading) if not loading.labelled or u.has(loading.task)
         ]
-        if generator is None or len(buffer) >= loading.shuffle_rows:
-            yield _shuffled(buffer, generator)
-            buffer = []
-    yield _shuffled(buffer, generator)
+        if keep:
+            self._kept[group] = found
+        return found
 
 
 def _shuffled(buffer: list[Utterance], generator: np.random.Generator | None) -> list[Utterance]:

@@ -1,6 +1,7 @@
 """A run's folder: what a training run writes down, and that no file of it is ever half written.
 
     config.json  environment.json  metrics.jsonl  model.safetensors  report.json  curves.png  events.*
+    state.safetensors       while it trains: what --resume goes on from
 
 metrics.jsonl grows by one line an epoch; events.* is TensorBoard's; all others appear whole.
 """
@@ -10,15 +11,23 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mimdata.mim.checkpoint import write_whole
 from mimdata.pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.tensorboard import SummaryWriter
+
+    from mimdata.mim.config import TrainConfig
+    from mimdata.mim.dataset import Dataset
 
 LIBRARIES = (
     "mimdata",
@@ -30,7 +39,8 @@ LIBRARIES = (
     "torchmetrics",
     "transformers",
 )
-CHECKPOINT, METRICS, REPORT = "model.safetensors", "metrics.jsonl", "report.json"
+CHECKPOINT, METRICS, REPORT, STATE = "model.safetensors", "metrics.jsonl", "report.json", "state.safetensors"
+EVENTS = "events.*"  # TensorBoard's
 
 
 @dataclass(frozen=True)
@@ -49,15 +59,61 @@ class RunFolder:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / name, f"{text}\n".encode())
 
+    @property
+    def state(self) -> Path:
+        """What a stopped run goes on from."""
+        return self.path / STATE
+
+    def begin(self, config: TrainConfig, dataset: Dataset, device: torch.device, epoch: int) -> None:
+        """Write what the run is; forget what a stopped run noted of `epoch` and later ones."""
+        self.write_json("config.json", {"train": config.to_dict(), "dataset": str(dataset.folder.absolute())})
+        about = {"dataset": dataset.manifest.digest, "corpus": dataset.corpus}
+        self.write_json("environment.json", environment(device.type) | about)
+        kept = [line for line in self.epochs() if line["epoch"] < epoch]
+        text = "".join(_line(line) for line in kept)
+        write_whole(self.path / METRICS, text.encode())
+        for events in self.path.glob(EVENTS):
+            events.unlink()
+
+    @contextmanager
+    def events(self) -> Iterator[SummaryWriter]:
+        """TensorBoard's writer, with the epochs that were noted so far."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(self.path)) as writer:
+            for line in self.epochs():
+                add_events(writer, line)
+            yield writer
+
     def add_epoch(self, line: Mapping[str, Any]) -> None:
         """One more line of metrics.jsonl."""
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            file.write(_line(line))
 
     def epochs(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a last line that was cut off by a crash is left out."""
-        lines = (self.path / METRICS).read_text(encoding="utf-8").split("\n")
+        path = self.path / METRICS
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
         return [json.loads(line) for line in lines[:-1]]
+
+    def end(self, report: Mapping[str, Any]) -> None:
+        """Write the report and the curves; there is nothing to resume any more."""
+        epochs = self.epochs()
+        draw_curves(self.path / "curves.png", epochs)
+        self.write_json(REPORT, report)
+        self.state.unlink(missing_ok=True)
+
+
+def add_events(writer: SummaryWriter, epoch: Mapping[str, Any]) -> None:
+    """The numbers of one epoch for TensorBoard."""
+    for group in ("train", "valid", "open"):
+        for name, value in (epoch[group] or {}).items():
+            if isinstance(value, int | float):
+                writer.add_scalar(f"{group}/{name}", value, epoch["epoch"])
+
+
+def _line(epoch: Mapping[str, Any]) -> str:
+    return json.dumps(epoch, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def new_run_folder(path: Path) -> RunFolder:

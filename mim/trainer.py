@@ -1,7 +1,8 @@
 """Training: epochs of updates, the checkpoint of the lowest validation loss, the test split once at the end.
 
-One process, on the CPU or one GPU. On the CPU equal configurations, data and numbers of threads give equal
-bytes of the checkpoint.
+On the CPU equal configurations, data and numbers of threads give equal bytes of the checkpoint, whether the run
+was stopped and resumed or not. Several processes (torchrun, accelerate launch) each read their part of every
+update; the first one evaluates, writes and speaks.
 """
 
 from __future__ import annotations
@@ -9,23 +10,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mimdata.mim.checkpoint import describe, load, save
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.dataset import Dataset
-from mimdata.mim.device import accelerated, repeatable
+from mimdata.mim.device import Place, accelerated, repeatable
 from mimdata.mim.evaluation import Evaluation, evaluate
-from mimdata.mim.loader import Loading, batches
+from mimdata.mim.loader import Feed, Loading, Update
 from mimdata.mim.model import TEXT, Mim
-from mimdata.mim.run_folder import REPORT, RunFolder, draw_curves, environment
+from mimdata.mim.run_folder import RunFolder, add_events
+from mimdata.mim.schedule import factor
+from mimdata.mim.state import LOSSES, Best, Progress, Running, load_state, save_state
 from mimdata.mim.text_encoder import load_text_encoder
-from mimdata.mim.update import Optimizers, Updated, optimizers, update
+from mimdata.mim.update import optimizers, update
 from mimdata.pipeline.errors import MimdataError
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 Say = Callable[[str], None]
 OnEpoch = Callable[[Mapping[str, Any]], None]
@@ -47,43 +54,34 @@ class Report:
         return dict(vars(self))
 
 
-@dataclass
-class Best:
-    """The lowest loss so far, its epoch, and how many epochs have gone since."""
-
-    loss: float = math.inf
-    epoch: int = 0
-    since: int = 0
-
-    def better(self, loss: float, epoch: int) -> bool:
-        """Take note of an epoch's loss; whether it is the lowest."""
-        if loss < self.loss:
-            self.loss, self.epoch, self.since = loss, epoch, 0
-            return True
-        self.since += 1
-        return False
-
-
 def train(config: TrainConfig, dataset: Dataset, folder: RunFolder, say: Say, on_epoch: OnEpoch) -> Report:
-    """Train a model on a dataset and write the run's folder. Raises MimdataError.
+    """Train a model on a dataset and write the run's folder, or go on with what a stopped run left there.
 
-    `say` gets each remark a person should read, `on_epoch` each line of metrics.jsonl.
+    `say` gets each remark a person should read, `on_epoch` each line of metrics.jsonl. Raises MimdataError.
     """
     began = time.perf_counter()
     with repeatable(config.deterministic):
-        device, prepare = accelerated(config.device, config.precision)
+        place = accelerated(config.device, config.precision)
+        say, on_epoch = (say, on_epoch) if place.first else (_silent, _silent)
         torch.manual_seed(config.seed)
-        loading = loading_of(config, device)
-        has_valid = _survey(dataset, config, say)
-        model = build_model(config, dataset)
-        folder.write_json("config.json", {"train": config.to_dict(), "dataset": str(dataset.folder)})
-        folder.write_json("environment.json", environment(device.type) | {"dataset": dataset.manifest.digest})
-        say(_introduction(model, device))
-        best, epochs = _epochs(prepare(model), dataset, loading, folder, device, on_epoch, has_valid)
-        report = _conclude(dataset, loading, folder, device, prepare, best, epochs, began)
-    folder.write_json(REPORT, report.to_json())
-    draw_curves(folder.path / "curves.png", folder.epochs())
-    return report
+        loading = loading_of(config, place.device)
+        labelled = _survey(dataset, config, say)
+        running = _running(build_model(config, dataset), place)
+        say(_introduction(running.model, place))
+        resumed = folder.state.exists()
+        if resumed:
+            load_state(folder.state, running, place, dataset.manifest.digest)
+            say(f"resumed in epoch {running.progress.epoch}, after {running.progress.updates} updates of it")
+        else:
+            torch.manual_seed(config.seed + place.process)  # each process draws noise of its own
+        if place.first:
+            folder.begin(config, dataset, place.device, running.progress.epoch)
+        epochs = Training(config, dataset, loading, folder, place, running, labelled, on_epoch).run()
+        return _conclude(dataset, loading, folder, place, running.progress.best, epochs, began)
+
+
+def _silent(_: Any) -> None:
+    pass
 
 
 def loading_of(config: TrainConfig, device: torch.device) -> Loading:
@@ -95,7 +93,7 @@ def loading_of(config: TrainConfig, device: torch.device) -> Loading:
         batch_size=config.batch_size,
         standardise=config.standardise,
         tokens=config.finetune_text,
-        fixed=device.type != "cpu",
+        fixed=device.type != "cpu" or config.compile,
         task=config.task,
         shuffle_rows=config.shuffle_rows,
         pin=device.type == "cuda",
@@ -120,8 +118,8 @@ def build_model(config: TrainConfig, dataset: Dataset) -> Mim:
     return Mim(config, dataset.dims(config.modalities, config.pooled), outputs, encoder)
 
 
-def _survey(dataset: Dataset, config: TrainConfig, say: Say) -> bool:
-    """Say what will not be used; whether there is a validation split. Raises MimdataError without training data."""
+def _survey(dataset: Dataset, config: TrainConfig, say: Say) -> Mapping[str, int]:
+    """Say what will not be used; labelled utterances by split. Raises MimdataError without training data."""
     dataset.dims(config.modalities, config.pooled)
     counts = {split: dataset.census(split, config.steps, config.task) for split in ("train", "valid", "test")}
     if not counts["train"].labelled:
@@ -141,104 +139,155 @@ def _survey(dataset: Dataset, config: TrainConfig, say: Say) -> bool:
         say(
             "no validation split: the checkpoint is the one of the lowest train loss, which favours overfitting"
         )
-    return counts["valid"].labelled > 0
+    return {split: count.labelled for split, count in counts.items()}
 
 
-def _introduction(model: Mim, device: torch.device) -> str:
+def _running(model: Mim, place: Place) -> Running:
+    """The model on its device, averaged where asked, with fresh optimizers."""
+    config = model.config
+    model.to(place.device)
+    average = None
+    if config.ema:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))  # type: ignore[no-untyped-call]
+        place.prepare(cast(Mim, average.module))
+    model = place.prepare(model)
+    both, progress = optimizers(model, config), Progress.start(len(config.modalities), place.device)
+    if config.compile:
+        model.compile()
+    return Running(model, both, average, progress)
+
+
+def _introduction(model: Mim, place: Place) -> str:
     config = model.config
     weights = sum(p.numel() for p in model.parameters())
     text = ""
     if TEXT in config.modalities:
         text = f", text encoder {config.text_lr:g}" if model.text_encoder else ", text as stored features"
-    return f"{weights:,} weights on {device.type}; learning rate {config.lr:g}{text}"
+    where = place.device.type + (f" × {place.processes}" if place.processes > 1 else "")
+    return f"{weights:,} weights on {where}; learning rate {config.lr:g}{text}"
 
 
-def _epochs(
-    model: Mim,
-    dataset: Dataset,
-    loading: Loading,
-    folder: RunFolder,
-    device: torch.device,
-    on_epoch: OnEpoch,
-    has_valid: bool,
-) -> tuple[Best, int]:
-    """Train until the epochs or the patience are used up; the best epoch and the number of epochs."""
-    from torch.utils.tensorboard import SummaryWriter
+@dataclass
+class Training:
+    """One run's epochs: `running` changes, everything else stays."""
 
-    config, best, both = model.config, Best(), optimizers(model, model.config)
-    dims = dataset.dims(config.modalities, config.pooled)
-    outputs = 1 if config.task == "sentiment" else len(dataset.emotions)
-    with SummaryWriter(str(folder.path)) as events:
-        for epoch in range(1, config.epochs + 1):
+    config: TrainConfig
+    dataset: Dataset
+    loading: Loading
+    folder: RunFolder
+    place: Place
+    running: Running
+    labelled: Mapping[str, int]
+    on_epoch: OnEpoch
+
+    def run(self) -> int:
+        """Train until the epochs or the patience are used up; the number of epochs."""
+        feed = Feed(self.dataset, "train", self.loading)
+        valid = Feed(self.dataset, "valid", self.loading)
+        with self.folder.events() if self.place.first else nullcontext() as events:
+            return self._epochs(feed, valid, events)
+
+    def _epochs(self, feed: Feed, valid: Feed, events: SummaryWriter | None) -> int:
+        config, progress = self.config, self.running.progress
+        while True:
             began = time.perf_counter()
-            line = {"epoch": epoch, **_epoch(model, dataset, loading, both, device, epoch)}
-            if not all(math.isfinite(value) for value in line["train"].values()):
-                raise MimdataError(
-                    f"the loss is not finite in epoch {epoch}: lower lr ({config.lr:g}) or set clip_norm, and train again"
-                )
-            valid = evaluate(model, dataset, "valid", loading, device) if has_valid else None
-            line |= {"valid": valid and valid.to_json(), "seconds": time.perf_counter() - began}
-            chosen_by = line["train"]["fused"] if valid is None or valid.loss is None else valid.loss
-            if best.better(chosen_by, epoch):
-                save(folder.checkpoint, model, describe(model, dataset, dims, outputs, epoch))
-            folder.add_epoch(line)
-            _add_events(events, line)
-            on_epoch(line)
-            if config.patience and best.since >= config.patience:
-                break
-    return best, epoch
+            means = self._epoch(feed)
+            found = self._validated(valid, means)
+            if progress.best.better(found["chosen_by"], progress.epoch) and self.place.first:
+                self._keep()
+            if events is not None:
+                seconds = time.perf_counter() - began
+                line = {"epoch": progress.epoch, **means, "valid": found["valid"], "seconds": seconds}
+                self.folder.add_epoch(line)
+                add_events(events, line)
+                self.on_epoch(line)
+            if progress.epoch == config.epochs or (
+                config.patience and progress.best.since >= config.patience
+            ):
+                return progress.epoch
+            progress.next_epoch()
 
+    def _epoch(self, feed: Feed) -> dict[str, Any]:
+        """The rest of the epoch: mean losses, and each modality's share of open gates."""
+        running, config, place = self.running, self.config, self.place
+        progress = running.progress
+        running.model.train()
+        parts = feed.updates(
+            (config.seed, progress.epoch),
+            accumulate=config.accumulate,
+            start=progress.updates,
+            process=place.process,
+            processes=place.processes,
+        )
+        each = math.ceil(self.labelled["train"] / (config.batch_size * config.accumulate * place.processes))
+        for part in parts:
+            done = (progress.epoch - 1) * each + progress.updates + 1
+            running.optimizers.scale_rates(factor(config.schedule, config.warmup, done, config.epochs * each))
+            here = Update(tuple(piece.to(place.device) for piece in part.pieces), part.whole)
+            progress.add(update(running.model, here, running.optimizers, config, place))
+            if running.average is not None:
+                running.average.update_parameters(running.model)
+            if config.save_every and done % config.save_every == 0:
+                save_state(self.folder.state, running, place, self.dataset.manifest.digest)
+        return self._means()
 
-def _epoch(
-    model: Mim, dataset: Dataset, loading: Loading, both: Optimizers, device: torch.device, epoch: int
-) -> dict[str, Any]:
-    """One pass over the train split: mean losses, and each modality's share of open gates."""
-    model.train()
-    config, count = model.config, 0
-    sums: dict[str, Tensor] = {}
-    opened = torch.zeros(2, len(config.modalities), device=device)
-    for batch in batches(dataset, "train", loading, (config.seed, epoch)):
-        done = update(model, batch.to(device), both, config)
-        count += len(batch)
-        for name, value in done.losses.named().items():
-            sums[name] = sums.get(name, torch.zeros((), device=device)) + value * len(batch)
-        opened += _open_steps(done)
-    # Numbers leave the device once an epoch, so that no step waits for them.
-    means = {name: float(total) / count for name, total in sums.items()}
-    shares = (opened[0] / opened[1].clamp(min=1)).tolist()
-    return {"train": means, "open": dict(zip(config.modalities, shares, strict=True))}
+    def _means(self) -> dict[str, Any]:
+        """Numbers leave the device once an epoch, so that no update waits for them."""
+        progress, config = self.running.progress, self.config
+        count = torch.tensor([float(progress.count)], device=self.place.device)
+        sums, opened, count = self.place.add_up([progress.sums.clone(), progress.open.clone(), count])
+        losses = dict(zip(LOSSES, (sums / count).tolist(), strict=True))
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise MimdataError(
+                f"the loss is not finite in epoch {progress.epoch}: lower lr ({config.lr:g}) or set clip_norm, and train again"
+            )
+        shares = (opened[0] / opened[1].clamp(min=1)).tolist()
+        return {"train": losses, "open": dict(zip(config.modalities, shares, strict=True))}
 
+    def _validated(self, valid: Feed, means: Mapping[str, Any]) -> dict[str, Any]:
+        """{valid: measures or None, chosen_by: the loss that chooses the best epoch}, equal in all processes."""
+        if not self.labelled["valid"]:
+            return {"valid": None, "chosen_by": means["train"]["fused"]}
+        measures = None
+        if self.place.first:
+            measures = evaluate(self.running.judged, valid, self.place.device).to_json()
+        measures = self.place.from_first(measures)
+        return {"valid": measures, "chosen_by": measures["loss"]}
 
-def _open_steps(done: Updated) -> Tensor:
-    """(2, M): open gates and steps of each modality."""
-    output = done.output
-    return torch.stack([output.gates.detach().sum((0, 2)), output.steps.sum((0, 2)).float()])
-
-
-def _add_events(events: Any, line: Mapping[str, Any]) -> None:
-    for group in ("train", "valid", "open"):
-        for name, value in (line[group] or {}).items():
-            if isinstance(value, int | float):
-                events.add_scalar(f"{group}/{name}", value, line["epoch"])
+    def _keep(self) -> None:
+        """Write the checkpoint of this epoch."""
+        config, dataset = self.config, self.dataset
+        dims = dataset.dims(config.modalities, config.pooled)
+        outputs = 1 if config.task == "sentiment" else len(dataset.emotions)
+        model = self.running.judged
+        save(
+            self.folder.checkpoint,
+            model,
+            describe(model, dataset, dims, outputs, self.running.progress.epoch),
+        )
 
 
 def _conclude(
     dataset: Dataset,
     loading: Loading,
     folder: RunFolder,
-    device: torch.device,
-    prepare: Callable[[Mim], Mim],
+    place: Place,
     best: Best,
     epochs: int,
     began: float,
 ) -> Report:
-    """Measure the best checkpoint, as it lies on the disk, on the validation and the test split."""
-    model = prepare(load(folder.checkpoint)[0])
+    """The first process measures the best checkpoint, as it lies on the disk, on validation and test, and writes."""
+    report = None
+    if place.first:
+        model = place.prepare(load(folder.checkpoint)[0])
 
-    def measure(split: str) -> dict[str, Any]:
-        found: Evaluation = evaluate(model, dataset, split, loading, device)
-        return found.to_json() if found.clip_ids else {}
+        def measure(split: str) -> dict[str, Any]:
+            found: Evaluation = evaluate(model, Feed(dataset, split, loading), place.device)
+            return found.to_json() if found.clip_ids else {}
 
-    valid, test = measure("valid"), measure("test")
-    seconds = round(time.perf_counter() - began, 3)
-    return Report(folder.path.name, epochs, best.epoch, seconds, valid, test)
+        valid, test = measure("valid"), measure("test")
+        seconds = round(time.perf_counter() - began, 3)
+        report = Report(folder.path.name, epochs, best.epoch, seconds, valid, test)
+        folder.end(report.to_json())
+    made: Report = place.from_first(report)
+    return made

@@ -14,7 +14,7 @@ import torch
 
 from mimdata.mim.batch import Batch
 from mimdata.mim.dataset import newest_corpus, open_dataset
-from mimdata.mim.loader import Loading, batches
+from mimdata.mim.loader import Feed, Loading
 from mimdata.pipeline.errors import MimdataError
 
 MODALITIES = ("text", "audio", "vision")
@@ -26,7 +26,7 @@ def ids(found: list[Batch]) -> list[str]:
 
 
 def test_every_utterance_comes_once_in_the_datasets_order(made: Path, made_rows: list[Any]) -> None:
-    found = list(batches(open_dataset(made), "train", LOADING))
+    found = list(Feed(open_dataset(made), "train", LOADING).batches())
     assert ids(found) == [row.clip_id for row in made_rows if row.split == "train"]
     assert [len(batch) for batch in found] == [10] * 6 + [4]
 
@@ -36,13 +36,13 @@ def test_shuffling_is_a_function_of_seed_and_epoch(made: Path, shuffle_rows: int
     dataset, loading = open_dataset(made), replace(LOADING, shuffle_rows=shuffle_rows)
 
     def order(seed: int, epoch: int) -> list[str]:
-        return ids(list(batches(dataset, "train", loading, (seed, epoch))))
+        return ids(list(Feed(dataset, "train", loading).batches((seed, epoch))))
 
     first = order(7, 1)
     assert first == order(7, 1)
     assert len({tuple(order(s, e)) for s, e in ((7, 1), (7, 2), (8, 1))}) == 3
-    assert sorted(first) == sorted(ids(list(batches(dataset, "train", loading))))
-    assert first != ids(list(batches(dataset, "train", loading)))
+    assert sorted(first) == sorted(ids(list(Feed(dataset, "train", loading).batches())))
+    assert first != ids(list(Feed(dataset, "train", loading).batches()))
 
 
 def test_the_buffer_bounds_how_many_row_groups_are_mixed(made: Path, made_rows: list[Any]) -> None:
@@ -50,15 +50,15 @@ def test_the_buffer_bounds_how_many_row_groups_are_mixed(made: Path, made_rows: 
     train = [row.clip_id for row in made_rows if row.split == "train"]
     group = {clip_id: (i // 40, i % 40 // 16) for i, clip_id in enumerate(train)}
     loading = replace(LOADING, shuffle_rows=1)
-    order = [group[c] for c in ids(list(batches(open_dataset(made), "train", loading, (0, 1))))]
+    order = [group[c] for c in ids(list(Feed(open_dataset(made), "train", loading).batches((0, 1))))]
     assert len(set(order)) == 5
     assert sum(a != b for a, b in itertools.pairwise(order)) == 4
-    whole = [group[c] for c in ids(list(batches(open_dataset(made), "train", LOADING, (0, 1))))]
+    whole = [group[c] for c in ids(list(Feed(open_dataset(made), "train", LOADING).batches((0, 1))))]
     assert sum(a != b for a, b in itertools.pairwise(whole)) > 20
 
 
 def test_values_and_masks_are_the_rows_own(made: Path, made_rows: list[Any]) -> None:
-    batch = next(batches(open_dataset(made), "train", replace(LOADING, standardise=False)))
+    batch = next(Feed(open_dataset(made), "train", replace(LOADING, standardise=False)).batches())
     for i, row in enumerate(made_rows[:10]):
         n = len(row.valid["text"])
         assert batch.lengths[i] == n
@@ -72,7 +72,7 @@ def test_values_and_masks_are_the_rows_own(made: Path, made_rows: list[Any]) -> 
 
 
 def test_standardised_train_words_have_mean_0_and_deviation_1(made: Path) -> None:
-    found = list(batches(open_dataset(made), "train", LOADING))
+    found = list(Feed(open_dataset(made), "train", LOADING).batches())
     for m in MODALITIES:
         values = torch.cat([b.values[m][b.valid[m]] for b in found]).double()
         np.testing.assert_allclose(values.mean(0), 0, atol=1e-5)
@@ -83,8 +83,8 @@ def test_standardised_train_words_have_mean_0_and_deviation_1(made: Path) -> Non
 def test_other_splits_are_standardised_by_the_train_split(made: Path) -> None:
     dataset = open_dataset(made)
     about = dataset.statistics("text_mean")
-    raw = next(batches(dataset, "test", replace(LOADING, standardise=False)))
-    done = next(batches(dataset, "test", LOADING))
+    raw = next(Feed(dataset, "test", replace(LOADING, standardise=False)).batches())
+    done = next(Feed(dataset, "test", LOADING).batches())
     expected = (raw.values["text"].double() - torch.tensor(about["mean"])) / torch.tensor(about["std"])
     mask = raw.valid["text"]
     torch.testing.assert_close(done.values["text"][mask].double(), expected[mask], atol=1e-5, rtol=1e-5)
@@ -98,13 +98,13 @@ def test_a_constant_feature_is_centred_and_stays_finite(
         for row in made_rows
     ]
     from_file = open_dataset(write_version(tmp_path, rows, {"vision": (3, ("mean",))}))
-    batch = next(batches(from_file, "train", replace(LOADING, modalities=("vision",))))
+    batch = next(Feed(from_file, "train", replace(LOADING, modalities=("vision",))).batches())
     assert batch.values["vision"].abs().max() < 1e-5
 
 
 def test_long_rows_are_cut_to_their_first_steps_and_counted(made: Path, made_rows: list[Any]) -> None:
     dataset, loading = open_dataset(made), replace(LOADING, steps=5, standardise=False)
-    batch = next(batches(dataset, "train", loading))
+    batch = next(Feed(dataset, "train", loading).batches())
     longer = [i for i, row in enumerate(made_rows[:10]) if len(row.valid["text"]) > 5]
     assert longer
     for i in longer:
@@ -114,8 +114,8 @@ def test_long_rows_are_cut_to_their_first_steps_and_counted(made: Path, made_row
 
 
 def test_fixed_padding_is_t_steps_and_else_the_longest_row(made: Path) -> None:
-    fixed = next(batches(open_dataset(made), "train", replace(LOADING, fixed=True)))
-    trimmed = next(batches(open_dataset(made), "train", LOADING))
+    fixed = next(Feed(open_dataset(made), "train", replace(LOADING, fixed=True)).batches())
+    trimmed = next(Feed(open_dataset(made), "train", LOADING).batches())
     assert fixed.values["text"].shape[1] == 12
     assert trimmed.values["text"].shape[1] == int(trimmed.lengths.max())
 
@@ -123,7 +123,7 @@ def test_fixed_padding_is_t_steps_and_else_the_longest_row(made: Path) -> None:
 def test_pooled_statistics_stand_beside_each_other(made: Path) -> None:
     dataset, pooled = open_dataset(made), ("mean", "std")
     assert dataset.dims(MODALITIES, pooled) == {"text": 6, "audio": 8, "vision": 3}
-    batch = next(batches(dataset, "train", replace(LOADING, pooled=pooled)))
+    batch = next(Feed(dataset, "train", replace(LOADING, pooled=pooled)).batches())
     assert batch.values["audio"].shape[2] == 8
 
 
@@ -135,8 +135,8 @@ def test_unlabelled_utterances_are_left_out_and_counted(
     loading = replace(LOADING, modalities=("text",))
     census = dataset.census("train", 12)
     assert (census.rows, census.labelled) == (64, 56)
-    assert sum(len(b) for b in batches(dataset, "train", loading, (0, 1))) == 56
-    everything = list(batches(dataset, "train", replace(loading, labelled=False)))
+    assert sum(len(b) for b in Feed(dataset, "train", loading).batches((0, 1))) == 56
+    everything = list(Feed(dataset, "train", replace(loading, labelled=False)).batches())
     assert sum(int(b.sentiment.isnan().sum()) for b in everything) == 8
 
 
@@ -157,20 +157,20 @@ def test_word_pieces_point_at_time_steps_across_pauses(
     dataset = open_dataset(write_version(tmp_path, [row], {"text": (6, ("mean",))}))
     assert dataset.has_tokens
     loading = Loading(("text",), steps=12, tokens=True)
-    batch = next(batches(dataset, "train", loading))
+    batch = next(Feed(dataset, "train", loading).batches())
     assert batch.tokens is not None
     assert batch.tokens.ids.tolist() == [[101, 7, 8, 9, 5, 102]]
     assert batch.tokens.steps.tolist() == [[-1, 0, 0, 2, 3, -1]]
     assert batch.valid["text"].tolist() == [text.tolist()]
     assert batch.values["text"][0, 1].abs().sum() == 0
-    cut = next(batches(dataset, "train", replace(loading, steps=3)))
+    cut = next(Feed(dataset, "train", replace(loading, steps=3)).batches())
     assert cut.tokens is not None
     assert cut.tokens.ids.tolist() == [[101, 7, 8, 9, 102]]
     assert cut.tokens.steps.tolist() == [[-1, 0, 0, 2, -1]]
 
 
 def test_word_pieces_stay_with_their_own_row(made: Path, made_rows: list[Any]) -> None:
-    batch = next(batches(open_dataset(made), "train", replace(LOADING, tokens=True)))
+    batch = next(Feed(open_dataset(made), "train", replace(LOADING, tokens=True)).batches())
     assert batch.tokens is not None
     for i, row in enumerate(made_rows[:10]):
         n = len(row.token_ids)
@@ -202,4 +202,4 @@ def test_a_damaged_shard_is_named(
     folder = write_version(tmp_path, made_rows, {"text": (6, ("mean",))})
     (folder / "train-00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(MimdataError, match=r"train-00001\.parquet cannot be read"):
-        list(batches(open_dataset(folder), "train", replace(LOADING, modalities=("text",))))
+        list(Feed(open_dataset(folder), "train", replace(LOADING, modalities=("text",))).batches())

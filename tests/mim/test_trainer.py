@@ -20,6 +20,7 @@ from mimdata.mim.checkpoint import load, read_description, save
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.dataset import open_dataset
 from mimdata.mim.evaluation import Evaluation, evaluate
+from mimdata.mim.loader import Feed
 from mimdata.mim.run_folder import new_run_folder
 from mimdata.mim.trainer import Report, loading_of, train
 from mimdata.pipeline.errors import MimdataError, UsageError
@@ -65,7 +66,7 @@ def test_a_checkpoint_alone_gives_the_reported_numbers(
     model, description = load(folder / "model.safetensors")
     assert description.config == CONFIG.__class__(**{**vars(CONFIG), "device": "auto"})
     dataset = open_dataset(made)
-    again = evaluate(model, dataset, "test", loading_of(CONFIG, CPU), CPU)
+    again = evaluate(model, Feed(dataset, "test", loading_of(CONFIG, CPU)), CPU)
     assert again.to_json() == report.test
     assert description.content["dataset"]["digest"] == dataset.manifest.digest
     assert description.content["statistics"]["text_mean"] == dataset.statistics("text_mean")
@@ -147,7 +148,7 @@ def test_the_test_split_is_read_once_with_the_chosen_checkpoint(
     read: list[str] = []
 
     def recording(*arguments: Any) -> Evaluation:
-        read.append(arguments[2])
+        read.append(arguments[1].split)
         return evaluate(*arguments)
 
     monkeypatch.setattr("mimdata.mim.trainer.evaluate", recording)
@@ -177,7 +178,7 @@ def test_a_text_encoder_is_fine_tuned_at_its_own_rate_and_saved(made: Path, tmp_
     after = model.text_encoder.encoder.encoder.layer[0].intermediate.dense.weight
     moved = (after - before).abs().max().item()
     assert 0 < moved < 1e-3 * 5 * 1.01  # five batches, at most one rate each
-    again = evaluate(model, open_dataset(made), "test", loading_of(config, CPU), CPU)
+    again = evaluate(model, Feed(open_dataset(made), "test", loading_of(config, CPU)), CPU)
     assert again.to_json() == report.test
 
 

@@ -10,6 +10,7 @@ import torch
 
 from mimdata.mim.batch import Batch
 from mimdata.mim.config import TrainConfig
+from mimdata.mim.loader import Update
 from mimdata.mim.model import Mim
 from mimdata.mim.objective import losses, targets
 from mimdata.mim.update import optimizers, update
@@ -28,13 +29,17 @@ def build(config: TrainConfig = SMALL) -> Mim:
     return model
 
 
+def whole(batch: Batch) -> Update:
+    return Update((batch,), len(batch))
+
+
 def weights(model: Mim) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
 def step(model: Mim, batch: Batch, config: TrainConfig) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
-    update(model, batch, optimizers(model, config), config)
+    update(model, whole(batch), optimizers(model, config), config)
     return weights(model)
 
 
@@ -45,7 +50,7 @@ def test_the_first_set_moves_the_purifier_alone(random_batch: BuildBatch) -> Non
     for group in both.everything.param_groups:
         group["lr"] = 0.0
     before = weights(model)
-    update(model, batch, both, SMALL)
+    update(model, whole(batch), both, SMALL)
     moved = {name for name, w in weights(model).items() if not torch.equal(w, before[name])}
     assert moved
     assert all(name.startswith("purifiers.") for name in moved)
@@ -83,9 +88,10 @@ def test_sequential_equals_simultaneous_when_the_purifiers_step_changes_nothing(
         model = build(config)
         both = optimizers(model, config)
         assert both.purifier is not None
-        both.purifier.param_groups[0]["lr"] = 0.0
+        for group in both.purifier.param_groups:
+            group["lr"] = 0.0
         torch.manual_seed(1)
-        update(model, batch, both, config)
+        update(model, whole(batch), both, config)
         results.append(weights(model))
     for name in results[0]:
         torch.testing.assert_close(results[0][name], results[1][name], msg=name)
@@ -105,7 +111,7 @@ def test_losses_reported_are_those_before_the_update(random_batch: BuildBatch) -
     torch.manual_seed(1)
     expected = losses(model(batch), targets(batch, "sentiment"), SMALL).named()
     torch.manual_seed(1)
-    got = update(model, batch, optimizers(model, SMALL), SMALL).losses.named()
+    got = update(model, whole(batch), optimizers(model, SMALL), SMALL)[0].losses.named()
     assert {n: v.item() for n, v in got.items()} == pytest.approx({n: v.item() for n, v in expected.items()})
 
 
@@ -128,6 +134,6 @@ def test_clipping_bounds_each_sets_gradient(random_batch: BuildBatch) -> None:
         optimizer.register_step_pre_hook(
             lambda *_, ps=parameters: norms.append(torch.stack([p.grad.norm() for p in ps]).norm().item())
         )
-    update(model, random_batch([12, 8, 5]), both, config)
+    update(model, whole(random_batch([12, 8, 5])), both, config)
     assert len(norms) == 2
     assert all(norm <= 0.01 * 1.001 for norm in norms)
