@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mimdata.mim import presets
 from mimdata.mim.settings import flag, names, number, one_of, read_settings, setting, text, whole
 from mimdata.pipeline.errors import UsageError
 
@@ -117,9 +118,12 @@ def train_config(values: Mapping[str, Any], where: str = "") -> TrainConfig:
 
 
 def load_train_config(
-    document: Mapping[str, Any], given: Mapping[str, Any], environment: Mapping[str, str] | None = None
+    document: Mapping[str, Any],
+    given: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    preset: str | None = None,
 ) -> TrainConfig:
-    """The command line over the file's table [train] over MIMDATA_TRAIN_*; None in `given` is not given.
+    """The command line over the file's table [train] over MIMDATA_TRAIN_* over a preset; None in `given` is not given.
 
     Each source is checked by itself first, so that an error says where the value came from.
     """
@@ -129,7 +133,7 @@ def load_train_config(
     variables = _variables(os.environ if environment is None else environment)
     typed = {key: value for key, value in given.items() if value is not None}
     sources = ((f"{ENVIRONMENT_PREFIX}* ", variables), (f"[{TABLE}] ", table), ("", typed))
-    merged: dict[str, Any] = {}
+    merged = presets.preset(preset)
     for where, layer in sources:
         merged |= read_settings(TrainConfig, layer, where)
     return TrainConfig(**merged)

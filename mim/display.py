@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,25 +50,56 @@ def watching(epochs: int) -> Iterator[tuple[Callable[[str], None], Callable[[Map
 
 def show_report(report: Mapping[str, Any]) -> None:
     """The measures of the best epoch on the validation and the test split, as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
     splits = [split for split in ("valid", "test") if report[split]]
-    table = Table(
-        title=f"{report['run']}: best epoch {report['best_epoch']} of {report['epochs']}",
-        title_justify="left",
-    )
-    table.add_column("measure")
-    for split in splits:
-        table.add_column(f"{split} (n = {report[split]['n']})", justify="right")
-    names = list(dict.fromkeys(name for split in splits for name in report[split]))
-    for name in names:
-        if name not in ("n", "reasons"):
-            table.add_row(name, *(_cell(report[split].get(name)) for split in splits))
-    Console().print(table)
+    names = dict.fromkeys(name for split in splits for name in report[split])
+    rows = [
+        (name, *(_cell(report[split].get(name)) for split in splits))
+        for name in names
+        if name not in ("n", "reasons")
+    ]
+    title = f"{report['run']}: best epoch {report['best_epoch']} of {report['epochs']}"
+    print_table(title, ("measure", *(f"{split} (n = {report[split]['n']})" for split in splits)), rows)
     for split in splits:
         for name, reason in report[split].get("reasons", {}).items():
             click.echo(f"{split} {name}: none, {reason}")
+
+
+SERIES_MEASURES = ("mae", "corr", "acc7", "acc2_has0", "acc2_non0", "f1_non0", "acc", "f1")
+
+
+def show_series(report: Mapping[str, Any]) -> None:
+    """One line a variant: test measures as mean ± standard deviation over the seeds."""
+    summary, seeds = report["summary"], report["series"]["seeds"]
+    first = next(iter(summary.values()))["test"]
+    names = [name for name in SERIES_MEASURES if name in first]
+    rows = [
+        (variant, *(_spread(found["test"][name]) for name in names)) for variant, found in summary.items()
+    ]
+    title = f"{report['run']}: test, " + (f"mean ± deviation of {seeds} seeds" if seeds > 1 else "one seed")
+    print_table(title, ("variant", *names), rows)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table under a line; all columns but the first stand flush right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    click.echo(title)
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    # A terminal that is too narrow breaks lines; a cell that is cut says less than one that is broken off.
+    width = max(Console().width, Console(width=10_000).measure(table).maximum)
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    if value["mean"] is None:
+        return "–"
+    return f"{value['mean']:.3f}" + ("" if value["std"] is None else f" ± {value['std']:.3f}")
 
 
 def _cell(value: float | None) -> str:

@@ -40,6 +40,7 @@ LIBRARIES = (
     "transformers",
 )
 CHECKPOINT, METRICS, REPORT, STATE = "model.safetensors", "metrics.jsonl", "report.json", "state.safetensors"
+CONFIG = "config.json"
 EVENTS = "events.*"  # TensorBoard's
 
 
@@ -66,7 +67,7 @@ class RunFolder:
 
     def begin(self, config: TrainConfig, dataset: Dataset, device: torch.device, epoch: int) -> None:
         """Write what the run is; forget what a stopped run noted of `epoch` and later ones."""
-        self.write_json("config.json", {"train": config.to_dict(), "dataset": str(dataset.folder.absolute())})
+        self.write_json(CONFIG, run_config(config, dataset))
         about = {"dataset": dataset.manifest.digest, "corpus": dataset.corpus}
         self.write_json("environment.json", environment(device.type) | about)
         kept = [line for line in self.epochs() if line["epoch"] < epoch]
@@ -74,6 +75,21 @@ class RunFolder:
         write_whole(self.path / METRICS, text.encode())
         for events in self.path.glob(EVENTS):
             events.unlink()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its report."""
+        return (self.path / REPORT).exists()
+
+    def report(self) -> dict[str, Any]:
+        """The report of a finished run."""
+        found: dict[str, Any] = json.loads((self.path / REPORT).read_text(encoding="utf-8"))
+        return found
+
+    def sub(self, name: str) -> RunFolder:
+        """The folder of a run that is part of this one."""
+        (self.path / name).mkdir(parents=True, exist_ok=True)
+        return RunFolder(self.path / name)
 
     @contextmanager
     def events(self) -> Iterator[SummaryWriter]:
@@ -118,10 +134,31 @@ def _line(epoch: Mapping[str, Any]) -> str:
 
 def new_run_folder(path: Path) -> RunFolder:
     """An empty folder for a run. Raises UsageError if a run lies there already."""
-    if any((path / name).exists() for name in (CHECKPOINT, METRICS, REPORT)):
-        raise UsageError(f"{path} holds a run already: give another --run-dir, or remove it")
+    if any((path / name).exists() for name in (CONFIG, CHECKPOINT, METRICS, REPORT)):
+        raise UsageError(f"{path} holds a run already: give another --run-dir, --resume it, or remove it")
     path.mkdir(parents=True, exist_ok=True)
     return RunFolder(path)
+
+
+def run_config(config: TrainConfig, dataset: Dataset) -> dict[str, Any]:
+    """What config.json says: every setting, and the dataset's folder and digest."""
+    return {
+        "train": config.to_dict(),
+        "dataset": str(dataset.folder.absolute()),
+        "digest": dataset.manifest.digest,
+    }
+
+
+def stopped_run(path: Path) -> tuple[RunFolder, dict[str, Any]]:
+    """The folder of a run to go on with, and what its config.json says. Raises UsageError where there is none."""
+    folder = RunFolder(path)
+    if folder.finished:
+        raise UsageError(f"{path} is finished: there is nothing to resume; its report is in {REPORT}")
+    try:
+        content = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+        return folder, {name: content[name] for name in ("train", "dataset", "digest")} | content
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path} holds no run that could be resumed: {CONFIG}: {error}") from error
 
 
 def run_name(corpus: str, fusion: str, now: datetime | None = None) -> str:
