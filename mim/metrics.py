@@ -7,8 +7,15 @@
     magbert_*             zero labels dropped before everything, ≥ 0: mae, corr, acc2, f1, as MAG-BERT, MIB
                           and MIM report; not comparable with the others (22% of MOSEI's test labels are zero)
 
-Emotions: accuracy and weighted F1 of presence (logit > 0) for each emotion, and their means. A number that
-cannot be had (no utterances, constant predictions) is None, with the reason.
+Emotions, each one felt (1) or not (0), predicted to be felt where the logit is positive:
+
+    acc_E, f1_E           accuracy, F1 of felt and of not felt weighted by their numbers
+    wacc_E                weighted accuracy: the mean of the recalls of felt and of not felt, as MOSEI has it
+                          (Zadeh et al. 2018, after Tong et al. 2017)
+    f1pos_E               F1 of felt alone
+    acc, wacc, f1         means over the emotions; f1_macro: that of f1pos
+
+A number that cannot be had (no utterances, constant predictions, one class) is None, with the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +27,14 @@ import torch
 from torch import Tensor
 
 EMPTY = "no utterances"
+SINGLE = "a correlation needs two utterances"
 CONSTANT = "constant predictions or labels have no correlation"
+ONE_CLASS = "the labels are of one class, so the other has no recall"
+UNFELT = "neither labelled nor predicted"
+NOWHERE = "no emotion has it"
+# Predictions are float32, which tells numbers apart that differ by 1e-7 of themselves.
+FLAT = 1e-9
+EMOTION_MEANS = {"acc": "acc", "wacc": "wacc", "f1": "f1", "f1_macro": "f1pos"}  # name → the mean of what
 
 
 @dataclass
@@ -55,18 +69,33 @@ def sentiment_scores(predictions: Tensor, labels: Tensor) -> Scores:
 
 
 def emotion_scores(logits: Tensor, felt: Tensor, emotions: Sequence[str]) -> Scores:
-    """Accuracy and weighted F1 of each emotion; logits (n, E), felt (n, E) in {0, 1}, NaN where unlabelled."""
+    """The measures of each emotion and their means; logits (n, E), felt (n, E) in {0, 1}, NaN where unlabelled."""
     scores = Scores()
-    pairs = []
     for i, name in enumerate(emotions):
         known = ~felt[:, i].isnan()
-        accuracy, f1 = _accuracy_f1(logits[known, i].cpu() > 0, felt[known, i].cpu() > 0.5)
-        scores.put(f"acc_{name}", accuracy, EMPTY)
-        scores.put(f"f1_{name}", f1, EMPTY)
-        pairs += [(accuracy, f1)] if accuracy is not None and f1 is not None else []
-    for k, name in enumerate(("acc", "f1")):
-        scores.put(name, sum(pair[k] for pair in pairs) / len(pairs) if pairs else None, EMPTY)
+        _presence(scores, name, logits[known, i].cpu() > 0, felt[known, i].cpu() > 0.5)
+    for mean, of in EMOTION_MEANS.items():
+        found = [value for name in emotions if (value := scores.values[f"{of}_{name}"]) is not None]
+        scores.put(mean, sum(found) / len(found) if found else None, NOWHERE)
     return scores
+
+
+def _presence(scores: Scores, emotion: str, predicted: Tensor, true: Tensor) -> None:
+    from torchmetrics.functional.classification import binary_f1_score, multiclass_accuracy
+
+    accuracy, f1 = _accuracy_f1(predicted, true)
+    scores.put(f"acc_{emotion}", accuracy, EMPTY)
+    scores.put(f"f1_{emotion}", f1, EMPTY)
+    both = len(true) and bool(true.any()) and not bool(true.all())
+    recalls = multiclass_accuracy(predicted.long(), true.long(), 2, average="macro") if both else None
+    scores.put(f"wacc_{emotion}", _number(recalls), ONE_CLASS if len(true) else EMPTY)
+    somewhere = len(true) and bool((predicted | true).any())
+    positive = binary_f1_score(predicted.long(), true.long()) if somewhere else None
+    scores.put(f"f1pos_{emotion}", _number(positive), UNFELT if len(true) else EMPTY)
+
+
+def _number(found: Tensor | None) -> float | None:
+    return None if found is None else float(found)
 
 
 def _levels(x: Tensor, limit: int) -> Tensor:
@@ -81,10 +110,25 @@ def _distance(scores: Scores, prefix: str, p: Tensor, y: Tensor) -> None:
     from torchmetrics.functional import mean_absolute_error, pearson_corrcoef
 
     scores.put(f"{prefix}mae", float(mean_absolute_error(p, y)) if len(y) else None, EMPTY)
-    constant = len(y) < 2 or float(p.max() - p.min()) == 0 or float(y.max() - y.min()) == 0
-    scores.put(
-        f"{prefix}corr", None if constant else float(pearson_corrcoef(p, y)), CONSTANT if len(y) else EMPTY
-    )
+    reason = _no_correlation(p, y)
+    # Scaled first: torchmetrics warns of small variances, and they are none of a correlation's business.
+    corr = None if reason else float(pearson_corrcoef(_scaled(p), _scaled(y)))
+    scores.put(f"{prefix}corr", corr, reason)
+
+
+def _no_correlation(p: Tensor, y: Tensor) -> str:
+    """Why there is no correlation; empty where there is one."""
+    if len(y) < 2:
+        return SINGLE if len(y) else EMPTY
+    return CONSTANT if _constant(p) or _constant(y) else ""
+
+
+def _scaled(x: Tensor) -> Tensor:
+    return (x - x.mean()) / (x.max() - x.min())
+
+
+def _constant(x: Tensor) -> bool:
+    return bool(x.max() - x.min() <= FLAT * x.abs().max())
 
 
 def _binary(scores: Scores, suffix: str, predicted: Tensor, true: Tensor) -> None:

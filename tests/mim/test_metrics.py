@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import pearsonr
-from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, mean_absolute_error
 
 from mimdata.mim.metrics import emotion_scores, sentiment_scores
 
@@ -90,3 +92,69 @@ def test_emotions_against_sklearn() -> None:
         assert values[f"acc_{name}"] == pytest.approx(accuracy_score(true, predicted))
         assert values[f"f1_{name}"] == pytest.approx(f1_score(true, predicted, average="weighted"), abs=1e-6)
     assert values["acc"] == pytest.approx((values["acc_happy"] + values["acc_sad"]) / 2)  # type: ignore[operator]
+
+
+def test_presence_of_emotions_against_sklearn() -> None:
+    random = np.random.default_rng(2)
+    logits, felt = random.normal(size=(80, 3)), (random.uniform(size=(80, 3)) > 0.8).astype(float)
+    names = ("happy", "sad", "fear")
+    values = emotion_scores(torch.tensor(logits), torch.tensor(felt), names).values
+    for i, name in enumerate(names):
+        true, predicted = felt[:, i] > 0.5, logits[:, i] > 0
+        assert values[f"wacc_{name}"] == pytest.approx(balanced_accuracy_score(true, predicted), abs=1e-6)
+        assert values[f"f1pos_{name}"] == pytest.approx(f1_score(true, predicted), abs=1e-6)
+    assert values["f1_macro"] == pytest.approx(f1_score(felt > 0.5, logits > 0, average="macro"), abs=1e-6)
+
+
+def test_weighted_accuracy_is_moseis_formula() -> None:
+    """(TP · N/P + TN) / 2N, Tong et al. 2017: 1 of 2 felt and 3 of 4 not felt are found."""
+    felt = torch.tensor([[1.0], [1], [0], [0], [0], [0]])
+    logits = torch.tensor([[1.0], [-1], [1], [-1], [-1], [-1]])
+    values = emotion_scores(logits, felt, ("anger",)).values
+    assert values["wacc_anger"] == pytest.approx((1 * 4 / 2 + 3) / 8)
+    assert values["wacc"] == values["wacc_anger"]
+
+
+def test_an_emotion_that_nobody_feels_has_no_recall_and_says_so() -> None:
+    felt = torch.tensor([[0.0, 1], [0, 0], [0, 1]])
+    scores = emotion_scores(torch.tensor([[-1.0, 1], [-1, -1], [-2, -1]]), felt, ("fear", "happy"))
+    assert scores.values["acc_fear"] == 1
+    assert scores.values["wacc_fear"] is None
+    assert "one class" in scores.reasons["wacc_fear"]
+    assert "neither" in scores.reasons["f1pos_fear"]
+    assert scores.values["wacc"] == scores.values["wacc_happy"] == pytest.approx(0.75)
+    assert scores.values["f1_macro"] == scores.values["f1pos_happy"] == pytest.approx(2 / 3)
+
+
+def test_no_utterances_and_one_utterance_each_have_their_reason() -> None:
+    nothing = sentiment_scores(torch.zeros(0), torch.zeros(0))
+    assert set(nothing.values.values()) == {None}
+    assert set(nothing.reasons.values()) == {"no utterances"}
+    one = sentiment_scores(torch.tensor([1.0]), torch.tensor([2.0]))
+    assert {name for name, value in one.values.items() if value is None} == {"corr", "magbert_corr"}
+    assert "two utterances" in one.reasons["corr"]
+    unlabelled = emotion_scores(torch.zeros(2, 1), torch.full((2, 1), torch.nan), ("sad",))
+    assert set(unlabelled.values.values()) == {None}
+    assert unlabelled.reasons["f1_macro"] == "no emotion has it"
+
+
+def test_nearly_constant_predictions_correlate_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    y = torch.tensor([-1.0, 0, 2, 1], dtype=torch.float64)
+    assert sentiment_scores(1 + 1e-6 * y, y).values["corr"] == pytest.approx(1)
+    assert not recwarn.list
+
+
+FINITE = st.floats(-4, 4, width=32)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(FINITE, FINITE), max_size=6))
+def test_a_measure_is_a_finite_number_or_none_with_a_reason(rows: list[tuple[float, float]]) -> None:
+    p, y = (torch.tensor(rows, dtype=torch.float64).reshape(-1, 2)).unbind(1)
+    for scores in (
+        sentiment_scores(p, y),
+        emotion_scores(p[:, None], (y[:, None] > 0).double(), ("joy",)),
+    ):
+        assert all(value is None or np.isfinite(value) for value in scores.values.values())
+        assert {name for name, value in scores.values.items() if value is None} == set(scores.reasons)
+        assert all(scores.reasons.values())
