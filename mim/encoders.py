@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mimdata.mim.dropout import dropout
+
 
 @dataclass(frozen=True)
 class Dropouts:
@@ -84,7 +86,7 @@ class AttentionLayer(nn.Module):
         return gathered
 
     def _drop(self, x: Tensor, rate: float) -> Tensor:
-        return functional.dropout(x, rate, self.training)
+        return dropout(x, rate, self.training)
 
 
 class TransformerEncoder(nn.Module):
@@ -112,7 +114,7 @@ class TransformerEncoder(nn.Module):
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         z = self.scale * self.convolution(values, mask) + self.positions[: values.shape[1]]
-        z = functional.dropout(z, self.dropouts.embedding, self.training)
+        z = dropout(z, self.dropouts.embedding, self.training)
         # A row without any valid step attends to all instead of to none, where some kernels give NaN; its
         # result is zeroed below.
         keys = (mask | ~mask.any(dim=1, keepdim=True))[:, None, None, :]
