@@ -8,7 +8,6 @@ features, and the epoch. Nothing is pickled. Equal models give equal bytes.
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from mimdata.mim.config import TrainConfig, train_config
 from mimdata.mim.dataset import Dataset
+from mimdata.mim.files import write_whole
 from mimdata.mim.model import Mim
 from mimdata.mim.text_encoder import from_description
 from mimdata.pipeline.errors import MimdataError
@@ -112,13 +112,3 @@ def read_description(path: Path) -> Description:
     if found != FORMAT:
         raise MimdataError(f"{path} has format {found}, this mimdata reads format {FORMAT}: update mimdata")
     return Description(content)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, flush to the disk, rename: readers see the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

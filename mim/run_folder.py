@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mimdata.mim.checkpoint import write_whole
+from mimdata.mim.files import write_whole
 from mimdata.pipeline.errors import UsageError
 
 if TYPE_CHECKING:

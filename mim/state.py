@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from mimdata.mim.checkpoint import write_whole
 from mimdata.mim.device import Place
+from mimdata.mim.files import write_whole
 from mimdata.mim.model import Mim
 from mimdata.mim.objective import Losses
 from mimdata.mim.update import Optimizers, Updated
