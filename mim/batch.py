@@ -14,12 +14,18 @@ class TokenBatch:
     """Word pieces of a batch, for a text encoder that is trained with the model.
 
     ids (B, K) int64 vocabulary ids; real (B, K) bool, False on padding; steps (B, K) int64: the time step
-    that each piece belongs to, −1 for [CLS], [SEP] and padding, which therefore belong to no word.
+    that each piece belongs to, −1 for [CLS], [SEP] and padding, which therefore belong to no word. largest: the
+    highest id, which the host keeps, so that checking it does not wait for a GPU; found when it is not given.
     """
 
     ids: Tensor
     real: Tensor
     steps: Tensor
+    largest: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.largest is None:
+            object.__setattr__(self, "largest", int(self.ids.max()))
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Batch:
             return tensor.to(device, non_blocking=True)
 
         tokens = self.tokens and TokenBatch(
-            move(self.tokens.ids), move(self.tokens.real), move(self.tokens.steps)
+            move(self.tokens.ids), move(self.tokens.real), move(self.tokens.steps), self.tokens.largest
         )
         return Batch(
             {name: move(tensor) for name, tensor in self.values.items()},

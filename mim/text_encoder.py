@@ -55,9 +55,9 @@ class TextEncoder(nn.Module):
         """(B, length, d) word states and (B, length) bool, False for words without pieces."""
         limit = int(self._config.max_position_embeddings)
         ids, real = tokens.ids[:, :limit], tokens.real[:, :limit]
-        if int(ids.max()) >= int(self._config.vocab_size):
+        if tokens.largest is not None and tokens.largest >= int(self._config.vocab_size):
             raise MimdataError(
-                f"the dataset's token id {int(ids.max())} is beyond the encoder's vocabulary of "
+                f"the dataset's token id {tokens.largest} is beyond the encoder's vocabulary of "
                 f"{self._config.vocab_size}: train with the encoder that made the text features"
             )
         states: Tensor = self.encoder(input_ids=ids, attention_mask=real.long()).last_hidden_state

@@ -13,6 +13,7 @@ from mimdata.mim.batch import Batch, TokenBatch
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.model import Mim
 from mimdata.mim.objective import losses, targets
+from mimdata.pipeline.errors import MimdataError
 
 DIMS = {"text": 6, "audio": 4, "vision": 3}
 SMALL = TrainConfig(width=10, steps=12, layers=1)
@@ -237,3 +238,17 @@ def test_word_states_of_a_fine_tuned_encoder(random_batch: BuildBatch) -> None:
     output.prediction.sum().backward()
     assert encoder.encoder.embeddings.word_embeddings.weight.grad.abs().sum() > 0
     assert output.steps[:, 0].tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_a_token_beyond_the_vocabulary_is_named() -> None:
+    from transformers import BertConfig, BertModel
+
+    from mimdata.mim.text_encoder import TextEncoder
+
+    shape = BertConfig(
+        vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    encoder = TextEncoder(BertModel(shape, add_pooling_layer=False))
+    ids, real, steps = torch.tensor([[1, 50]]), torch.ones(1, 2, dtype=torch.bool), torch.tensor([[-1, 0]])
+    with pytest.raises(MimdataError, match="token id 50 is beyond the encoder's vocabulary of 50"):
+        encoder(TokenBatch(ids, real, steps), 1)
