@@ -50,21 +50,32 @@ def watching(epochs: int) -> Iterator[tuple[Callable[[str], None], Callable[[Map
 
 def show_report(report: Mapping[str, Any]) -> None:
     """The measures of the best epoch on the validation and the test split, as a table."""
-    splits = [split for split in ("valid", "test") if report[split]]
-    names = dict.fromkeys(name for split in splits for name in report[split])
-    rows = [
-        (name, *(_cell(report[split].get(name)) for split in splits))
-        for name in names
-        if name not in ("n", "reasons")
-    ]
     title = f"{report['run']}: best epoch {report['best_epoch']} of {report['epochs']}"
-    print_table(title, ("measure", *(f"{split} (n = {report[split]['n']})" for split in splits)), rows)
-    for split in splits:
-        for name, reason in report[split].get("reasons", {}).items():
+    show_measures(title, {split: report[split] for split in ("valid", "test") if report[split]})
+
+
+NO_MEASURES = ("n", "intervals", "reasons")
+
+
+def show_measures(title: str, splits: Mapping[str, Mapping[str, Any]]) -> None:
+    """{split: what Evaluation.to_json gives} as a table, a column a split, with 95% intervals where there are any."""
+    names = dict.fromkeys(
+        name for measures in splits.values() for name in measures if name not in NO_MEASURES
+    )
+    rows = [(name, *(_measure(measures, name) for measures in splits.values())) for name in names]
+    intervals = any("intervals" in measures for measures in splits.values())
+    print_table(
+        title + (", with 95% intervals" if intervals else ""),
+        ("measure", *(f"{split} (n = {measures['n']})" for split, measures in splits.items())),
+        rows,
+    )
+    for split, measures in splits.items():
+        for name, reason in measures.get("reasons", {}).items():
             click.echo(f"{split} {name}: none, {reason}")
 
 
-SERIES_MEASURES = ("mae", "corr", "acc7", "acc2_has0", "acc2_non0", "f1_non0", "acc", "f1")
+# What tells runs apart in one line each.
+SERIES_MEASURES = ("mae", "corr", "acc7", "acc2_has0", "acc2_non0", "f1_non0", "acc", "wacc", "f1")
 
 
 def show_series(report: Mapping[str, Any]) -> None:
@@ -102,5 +113,8 @@ def _spread(value: Mapping[str, Any]) -> str:
     return f"{value['mean']:.3f}" + ("" if value["std"] is None else f" ± {value['std']:.3f}")
 
 
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+def _measure(measures: Mapping[str, Any], name: str) -> str:
+    value, interval = measures.get(name), measures.get("intervals", {}).get(name)
+    if value is None:
+        return "–"
+    return f"{value:.4f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")

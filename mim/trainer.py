@@ -283,7 +283,7 @@ def _conclude(
 
         def measure(split: str) -> dict[str, Any]:
             found: Evaluation = evaluate(model, Feed(dataset, split, loading), place.device)
-            return found.to_json() if found.clip_ids else {}
+            return found.to_json(intervals=True) if found.clip_ids else {}
 
         valid, test = measure("valid"), measure("test")
         seconds = round(time.perf_counter() - began, 3)
