@@ -92,7 +92,11 @@ class TrainConfig:
         "fp32", one_of("fp32", "bf16", "fp16"), "bf16, fp16: mixed precision; fp16 on a GPU"
     )
     compile: bool = setting(False, flag(), "torch.compile: minutes to start, faster on a GPU")
-    save_every: int = setting(500, whole(0), "updates between two savings of what --resume needs; 0: none")
+    save_every: int = setting(
+        500,
+        whole(0),
+        "updates between two savings of what --resume needs, which each epoch saves too; 0: none",
+    )
     deterministic: bool = setting(False, flag(), "refuse operations of a GPU that do not repeat exactly")
 
     def __post_init__(self) -> None:

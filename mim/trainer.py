@@ -206,6 +206,8 @@ class Training:
             ):
                 return progress.epoch
             progress.next_epoch()
+            if config.save_every:
+                self._save()
 
     def _epoch(self, feed: Feed) -> dict[str, Any]:
         """The rest of the epoch: mean losses, and each modality's share of open gates."""
@@ -228,8 +230,11 @@ class Training:
             if running.average is not None:
                 running.average.update_parameters(running.model)
             if config.save_every and done % config.save_every == 0:
-                save_state(self.folder.state, running, place, self.dataset.manifest.digest)
+                self._save()
         return self._means()
+
+    def _save(self) -> None:
+        save_state(self.folder.state, self.running, self.place, self.dataset.manifest.digest)
 
     def _means(self) -> dict[str, Any]:
         """Numbers leave the device once an epoch, so that no update waits for them."""

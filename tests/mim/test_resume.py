@@ -114,6 +114,15 @@ def test_a_run_that_saved_no_state_yet_starts_again(made: Path, undisturbed: Pat
     assert lines(folder) == lines(undisturbed)
 
 
+def test_each_epoch_is_saved(made: Path, undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    stopped(made, folder, 3, replace(CONFIG, save_every=500))  # more than the run's updates
+    done = CliRunner().invoke(main, ["train", "--resume", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert "resumed in epoch 3, after 0 updates of it" in done.stderr
+    assert lines(folder) == lines(undisturbed)
+
+
 def test_what_cannot_be_resumed_is_said_in_one_line(made: Path, undisturbed: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     stopped(made, folder, 2)
