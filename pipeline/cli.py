@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "train": ("mimdata.mim.commands.train:train", "Train MIM on an aligned dataset."),
     "explain": ("mimdata.mim.commands.explain:explain", "What a model made of one clip: gates, predictions."),
+    "runs": ("mimdata.mim.commands.runs:runs", "List the trainings of a store, or compare some."),
     "demo": ("mimdata.workflows.demo:demo_command", "Build a small corpus and run the whole path on it."),
     "status": (
         "mimdata.pipeline.commands.looking:status_command",
