@@ -1,0 +1,190 @@
+"""`mimdata evaluate`: a trained model on a split of a dataset, with intervals, also without some modalities."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mimdata.mim.commands.places import asked_dataset, local_store
+from mimdata.pipeline.errors import MimdataError, UsageError
+
+if TYPE_CHECKING:
+    from mimdata.mim.checkpoint import Description
+    from mimdata.mim.dataset import Dataset
+    from mimdata.mim.evaluation import Evaluation
+    from mimdata.mim.model import Mim
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--corpus", metavar="NAME", help="The corpus.  [default: the one that the model learned from]")
+@click.option("--store", metavar="PATH", help="The store.  [default: .mimdata; env MIMDATA_STORE]")
+@click.option(
+    "--dataset",
+    "version",
+    type=click.Path(path_type=Path),
+    help="The folder of one dataset version.  [default: the run's own, or else the corpus's latest]",
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    default="test",
+    show_default=True,
+    help="Which utterances.",
+)
+@click.option(
+    "--modalities", metavar="A,B", help="Read these alone, as if nobody had the others.  [default: all]"
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where it runs.",
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write each utterance's predictions here: .csv, .jsonl or .parquet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the table.")
+def evaluate(
+    checkpoint: Path,
+    corpus: str | None,
+    store: str | None,
+    version: Path | None,
+    split: str,
+    modalities: str | None,
+    device: str,
+    predictions: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure CHECKPOINT, a run's folder or a model.safetensors, on a dataset's labelled utterances.
+
+    The dataset must come from the same steps as the one that the model learned from; it is standardised as in
+    training. Each measure comes with its 95% bootstrap interval (docs/evaluation.md).
+    """
+    from mimdata.mim.checkpoint import load
+    from mimdata.mim.fitting import fitted
+    from mimdata.mim.predictions import checked, write_predictions
+
+    path = predictions and checked(predictions)
+    weights = _weights(checkpoint)
+    model, description = load(weights)
+    kept = _kept(modalities, model)
+    found = fitted(_dataset(weights, description, version, store, corpus), description, kept)
+    for remark in found.remarks:
+        click.echo(remark, err=True)
+    made = _evaluated(model, description, found.dataset, split, kept, device)
+    if made.without_any:
+        click.echo(
+            f"{made.without_any} of {len(made.clip_ids)} utterances have no value of {', '.join(kept)}: "
+            "their prediction is what the model says of nothing",
+            err=True,
+        )
+    if path:
+        write_predictions(path, made)
+    content = _content(weights, found.dataset, split, kept, made)
+    if as_json:
+        click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        return
+    from mimdata.mim.display import show_measures
+
+    show_measures(f"{weights}: {', '.join(kept)}", {split: content["measures"]})
+
+
+def _weights(checkpoint: Path) -> Path:
+    """The weights of a run's folder, or the file itself. Raises UsageError where there are none."""
+    from mimdata.mim.run_folder import CHECKPOINT
+
+    path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
+    if path.is_file():
+        return path
+    inside = sorted(p.parent for p in checkpoint.glob(f"*/*/{CHECKPOINT}"))
+    if inside:
+        raise UsageError(f"{checkpoint} holds {len(inside)} trainings: give one of them, such as {inside[0]}")
+    raise UsageError(f"no checkpoint at {path}: give a run's folder or a model.safetensors")
+
+
+def _kept(asked: str | None, model: Mim) -> tuple[str, ...]:
+    """The modalities to read, in the model's order. Raises UsageError for one that it does not know."""
+    if asked is None:
+        return model.modalities
+    wanted = [name.strip() for name in asked.split(",")]
+    unknown = [name for name in wanted if name not in model.modalities]
+    if unknown:
+        raise UsageError(
+            f"--modalities takes some of {', '.join(model.modalities)}, which the model reads, found {unknown[0]!r}"
+        )
+    return tuple(m for m in model.modalities if m in wanted)
+
+
+def _dataset(
+    weights: Path, description: Description, version: Path | None, store: str | None, corpus: str | None
+) -> Dataset:
+    """The dataset that is asked for, or the run's own while it is there, or the latest of its corpus."""
+    from mimdata.mim.dataset import open_dataset
+
+    own = None if version or store or corpus else _own_dataset(weights)
+    if own:
+        return open_dataset(own)
+    learned = description.content["dataset"]["corpus"]
+    return asked_dataset(version, local_store(store), corpus or os.environ.get("MIMDATA_CORPUS") or learned)
+
+
+def _own_dataset(weights: Path) -> Path | None:
+    """The folder of the version that the run beside the weights was trained on, if it is still there."""
+    from mimdata.mim.run_folder import CONFIG
+
+    try:
+        own = Path(json.loads(weights.with_name(CONFIG).read_text(encoding="utf-8"))["dataset"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return own if own.is_dir() else None
+
+
+def _evaluated(
+    model: Mim, description: Description, dataset: Dataset, split: str, kept: tuple[str, ...], device: str
+) -> Evaluation:
+    """The split through the model on a device, in the precision of its training where the device has it."""
+    from dataclasses import replace
+
+    import torch
+
+    from mimdata.mim.device import accelerated
+    from mimdata.mim.evaluation import evaluate as run
+    from mimdata.mim.loader import Feed
+    from mimdata.mim.model import TEXT
+    from mimdata.mim.trainer import loading_of
+
+    config = description.config
+    half = config.precision == "fp16" and (device == "cpu" or not torch.cuda.is_available())
+    place = accelerated(device, "fp32" if half else config.precision)
+    loading = loading_of(config, place.device)
+    loading = replace(loading, modalities=kept, tokens=loading.tokens and TEXT in kept)
+    absent = {m: dim for m, dim in description.dims.items() if m not in kept}
+    made = run(place.prepare(model.to(place.device)), Feed(dataset, split, loading), place.device, absent)
+    if not made.clip_ids:
+        raise MimdataError(
+            f"no utterance with a label in the {split} split of {dataset.folder} ({dataset.rows(split)} utterances): "
+            "choose another with --split"
+        )
+    return made
+
+
+def _content(
+    weights: Path, dataset: Dataset, split: str, kept: tuple[str, ...], made: Evaluation
+) -> dict[str, Any]:
+    return {
+        "checkpoint": str(weights),
+        "corpus": dataset.corpus,
+        "dataset": dataset.manifest.digest,
+        "split": split,
+        "modalities": list(kept),
+        "measures": made.to_json(intervals=True),
+    }
