@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,29 @@ def test_tensor_is_a_linear_map_of_the_outer_product() -> None:
     a, b, c = (torch.cat([one, P[:, m]], dim=-1) for m in range(3))
     outer = torch.einsum("bi,bj,bk->bijk", a, b, c)
     equal(f(P, ALL), torch.einsum("bijk,oijk->bo", outer, f.weight) + f.bias)
+
+
+def test_each_by_numbers() -> None:
+    """Two modalities of two numbers, (1, 2) and (3, 4); all maps the identity, or written out."""
+    p, present = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.ones(1, 2, dtype=torch.bool)
+    add, product, joined = AddFusion(2, 2), MultiplicationFusion(2, 2), ConcatenationFusion(2, 2)
+    with torch.no_grad():
+        for f in (add, product, joined):
+            f.head.weight.copy_(torch.tensor([[1.0, 10.0]]))
+            f.head.bias.fill_(0.5)
+        product.mix.weight.copy_(torch.eye(2) / 8)
+        product.mix.bias.copy_(torch.tensor([0.0, -1.0]))
+        joined.mix.weight.copy_(torch.tensor([[0.1, 0, 0, 0.2], [0, 0.1, -0.1, 0]]))
+        joined.mix.bias.zero_()
+    assert add(p, present).item() == pytest.approx(4 + 60 + 0.5)
+    assert product(p, present).item() == pytest.approx(math.tanh(3 / 8) + 10 * math.tanh(0) + 0.5)
+    assert joined(p, present).item() == pytest.approx(math.tanh(0.9) + 10 * math.tanh(-0.1) + 0.5)
+    tensor = TensorFusion(1, 2)
+    with torch.no_grad():
+        tensor.weight.copy_(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+        tensor.bias.fill_(0.5)
+    # ŷ = 1 + 2b + 3a + 4ab + ½ for a = 2, b = 5
+    assert tensor(torch.tensor([[[2.0], [5.0]]]), present).item() == pytest.approx(1 + 10 + 6 + 40 + 0.5)
 
 
 @pytest.mark.parametrize("modalities", [1, 2])

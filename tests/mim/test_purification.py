@@ -38,6 +38,53 @@ def test_openness_is_what_monte_carlo_finds(alpha: float) -> None:
     assert drawn == pytest.approx(expected, abs=5 * math.sqrt(expected * (1 - expected) / 400_000))
 
 
+@pytest.mark.parametrize("alpha", [-2.0, -0.5, 0.0, 0.7, 3.0])
+def test_share_of_open_gates_in_training_is_what_monte_carlo_finds(alpha: float) -> None:
+    """g > 0.6 where s > ⅔, which is where the noise's logit exceeds β ln 2 − α; the penalty bounds it from above."""
+    torch.manual_seed(1)
+    at = torch.full((400_000,), alpha, dtype=torch.float64)
+    drawn = straight_through(hard_concrete(at, noise_like(at))).round().mean().item()
+    expected = 1 / (1 + math.exp(math.log(2) / 3 - alpha))
+    assert drawn == pytest.approx(expected, abs=5 * math.sqrt(expected * (1 - expected) / 400_000))
+    assert expected < openness(at[:1]).item()
+
+
+def test_noise_leaves_the_gate_and_its_gradient_finite() -> None:
+    torch.manual_seed(0)
+    drawn = noise_like(torch.empty(100_000))
+    assert drawn.min() >= 1e-6
+    assert drawn.max() < 1
+    assert drawn.mean().item() == pytest.approx(0.5, abs=5 / math.sqrt(12 * 100_000))
+    alpha = torch.tensor([-20.0, 3.0, 20.0]).repeat_interleave(2).requires_grad_()
+    gates = hard_concrete(alpha, torch.tensor([1e-6, 1 - 1e-6]).repeat(3))
+    (gradient,) = torch.autograd.grad(gates.sum(), alpha)
+    assert gates.isfinite().all()
+    assert gradient.isfinite().all()
+    assert gates[[0, 5]].tolist() == [0, 1]
+
+
+def test_locations_and_penalty_by_numbers() -> None:
+    """The LSTM's states in numpy; W₁ to W₄ all a half, biases chosen; six steps, the last two of them padding."""
+    torch.manual_seed(0)
+    purifier, hidden = Purifier(4, steps=6).double().eval(), torch.randn(1, 4, 4, dtype=torch.float64)
+    with torch.no_grad():
+        for layer, bias in ((purifier.w1, 0.2), (purifier.w2, 0.1), (purifier.w3, -0.3), (purifier.w4, -4.0)):
+            layer.weight.fill_(0.5)
+            layer.bias.fill_(bias)
+        purifier.w4.bias += torch.arange(6)
+    states = purifier.lstm(hidden, torch.ones(1, 4, dtype=torch.bool)).detach().numpy()[0]
+    w1 = np.maximum(0.5 * states.sum(1) + 0.2, 0)  # both of its units
+    w = np.maximum(0.5 * 2 * w1 + 0.1, 0)
+    a = 0.5 * max(0.5 * w.sum() - 0.3, 0) - 4 + np.arange(4)  # one unit of W₃: ⌊6/5⌋
+    gates = purifier(hidden, torch.ones(1, 4, dtype=torch.bool))
+    np.testing.assert_allclose(gates.alpha[0].detach(), a + 3, rtol=1e-9)
+    assert w.sum() > 0.6
+    assert gates.open[0].tolist() == (a + 3 > math.log(2)).astype(float).tolist()
+    assert set(gates.open[0].tolist()) == {0.0, 1.0}
+    expected = (1 / (1 + np.exp(-(a + 3 - math.log(0.2) / 3)))).mean()
+    assert gates.penalty.item() == pytest.approx(expected)
+
+
 def test_straight_through_has_the_value_of_the_step_and_the_gradient_of_the_gate() -> None:
     alpha = torch.tensor([-0.4, 0.1, 0.4], dtype=torch.float64, requires_grad=True)
     noise = torch.full((3,), 0.5, dtype=torch.float64)
