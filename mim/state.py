@@ -2,7 +2,7 @@
 
 Tensors: `model.*`, `average.*` (EMA), `purifier.I.*` and `everything.I.*` (the optimizers' state of their I-th
 weight), `sums` and `open` (the epoch's losses and gates so far), `noise.K` and `gpu_noise.K` (random states of the
-K-th process). The header's `state` entry is JSON: format, dataset digest, epoch, updates and utterances done in
+K-th process). The header's `state` entry is JSON: format, dataset digest, settings, epoch, updates and utterances done in
 it, the best epoch so far, the loss scale. The order of utterances follows from seed and epoch, the learning rate from the
 number of the update, so neither is kept. Nothing is pickled.
 """
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from mimdata.mim.config import TrainConfig
 from mimdata.mim.device import Place
 from mimdata.mim.files import write_whole
 from mimdata.mim.model import Mim
@@ -27,8 +28,9 @@ from mimdata.mim.objective import Losses
 from mimdata.mim.update import Optimizers, Updated
 from mimdata.pipeline.errors import MimdataError
 
-FORMAT = 1
+FORMAT = 2
 ENTRY = "state"
+FREE = ("device", "compile", "save_every")  # settings that a run may change when it goes on
 LOSSES = tuple(Losses.__dataclass_fields__)
 
 
@@ -119,6 +121,7 @@ def save_state(path: Path, running: Running, place: Place, dataset: str) -> None
     content = {
         "format": FORMAT,
         "dataset": dataset,
+        "train": running.model.config.to_dict(),
         "epoch": progress.epoch,
         "updates": progress.updates,
         "counts": [p[2] for p in parts],
@@ -143,7 +146,7 @@ def load_state(path: Path, running: Running, place: Place, dataset: str) -> None
         raise MimdataError(
             f"{path} cannot be read ({error}): remove it, and --resume starts the run again"
         ) from error
-    _check(path, content, place, dataset)
+    _check(path, content, running.model.config, place, dataset)
     running.model.load_state_dict(_under(tensors, "model"))
     if running.average is not None:
         running.average.load_state_dict(_under(tensors, "average"))
@@ -163,13 +166,19 @@ def load_state(path: Path, running: Running, place: Place, dataset: str) -> None
         place.scaler.load_state_dict(content["scaler"])
 
 
-def _check(path: Path, content: Mapping[str, Any], place: Place, dataset: str) -> None:
+def _check(path: Path, content: Mapping[str, Any], config: TrainConfig, place: Place, dataset: str) -> None:
     if content["format"] != FORMAT:
         raise MimdataError(f"{path} has format {content['format']}, this mimdata reads {FORMAT}: train again")
     if content["dataset"] != dataset:
         raise MimdataError(
             f"the run was trained on the dataset {content['dataset'][:12]}, this is {dataset[:12]}: "
             "resume it with that version, or start a new run"
+        )
+    before, now = content["train"], json.loads(json.dumps(config.to_dict()))
+    if changed := [name for name in now if name not in FREE and before.get(name) != now[name]]:
+        said = ", ".join(f"{name} {before.get(name)} → {now[name]}" for name in changed)
+        raise MimdataError(
+            f"the run was trained with other settings ({said}): put them back in its config.json, or start a new run"
         )
     if len(content["counts"]) != place.processes:
         raise MimdataError(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.dataset import open_dataset
@@ -141,6 +142,34 @@ def test_what_cannot_be_resumed_is_said_in_one_line(made: Path, undisturbed: Pat
     done = CliRunner().invoke(main, ["train", "--resume", str(folder), "--lr", "1"])
     assert done.exit_code == 2
     assert "takes no other settings" in done.stderr
+
+
+def test_other_settings_or_data_are_refused_by_name(made: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    stopped(made, folder, 2)
+    state = (folder / "state.safetensors").read_bytes()
+    dataset = open_dataset(made)
+    content = {**dataset.manifest.content, "digest": "0" * 64}
+    other = replace(dataset, manifest=replace(dataset.manifest, content=content))
+    for config, data, words in (
+        (replace(CONFIG, lr=0.5), dataset, r"other settings \(lr 0\.003 → 0\.5\)"),
+        (CONFIG, other, "this is 000000000000"),
+    ):
+        with pytest.raises(MimdataError, match=words):
+            train(config, data, RunFolder(folder), lambda _: None, lambda _: None)
+    assert (folder / "state.safetensors").read_bytes() == state
+    assert [line["epoch"] for line in lines(folder)] == [1, 2]
+
+
+def test_a_run_may_be_saved_more_often_when_it_goes_on(made: Path, undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    stopped(made, folder, 2)
+    train(
+        replace(CONFIG, save_every=1), open_dataset(made), RunFolder(folder), lambda _: None, lambda _: None
+    )
+    ours, theirs = (load_file(f / "model.safetensors") for f in (folder, undisturbed))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_a_damaged_state_is_named(made: Path, tmp_path: Path) -> None:
