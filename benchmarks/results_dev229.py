@@ -4,7 +4,7 @@
 utterance by their publishers) and MiniLM word states (384). Five folds of two test videos, two validation videos and
 six training videos; five seeds; all folds' test predictions pooled, so that each seed predicts each utterance once.
 
-    python benchmarks/results_dev229.py [--data ../shared/data] [--work .results] [--jobs 2] [--set lr=0.0003]
+    python benchmarks/results_dev229.py [--group choices] [--data ../shared/data] [--work .results] [--jobs 2]
 
 Writes its section of docs/results.md. A script that was stopped goes on where it was; remove --work to start anew.
 """
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from report import RESULTS, markdown, publish
 from trained import Floats, Job, measures, trained
-from word_aligned import MiniLm, Utterance, write
+from word_aligned import TextEncoder, Utterance, write
 
 SEEDS = (3407, 3408, 3409, 3410, 3411)
 FOLDS = 5
 COMMON: dict[str, Any] = {"epochs": 40, "patience": 8}
-VARIANTS: dict[str, dict[str, Any]] = {
+ABLATIONS: dict[str, dict[str, Any]] = {
     "MIM": {},
     "no UPN": {"purify": False},
     "no KGS": {"intra": False, "inter": False},
@@ -42,6 +42,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "audio": {"modalities": ("audio",)},
     "vision": {"modalities": ("vision",)},
 }
+WITHOUT: dict[str, Any] = {"purify": False, "intra": False, "inter": False}
+CHOICES: dict[str, dict[str, Any]] = {
+    "MIM": {},
+    "neither UPN nor KGS": WITHOUT,
+    "MIM, learning rate 3e-4": {"lr": 3e-4},
+    "neither UPN nor KGS, learning rate 3e-4": WITHOUT | {"lr": 3e-4},
+    "sequential update": {"update": "sequential"},
+    "guidance by batch": {"granularity": "batch"},
+    "tempered distillation": {"distillation": "tempered"},
+    "penalty 0": {"penalty": 0.0},
+    "penalty 1": {"penalty": 1.0},
+}
+GROUPS = {
+    "ablations": ("MOSI's validation fold, leave-videos-out", ABLATIONS),
+    "choices": ("MOSI's validation fold: does a choice decide?", CHOICES),
+}
 SHOWN = ("mae", "corr", "acc2_non0", "f1_non0", "acc2_has0", "acc7")
 RESAMPLES = 10_000
 
@@ -53,32 +69,31 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[1] / ".." / "shared" / "data")
     parser.add_argument("--work", type=Path, default=Path(".results"))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS), help="variants")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings of every variant")
-    parser.add_argument("--title", default="MOSI's validation fold, leave-videos-out")
+    parser.add_argument("--group", choices=GROUPS, default="ablations")
     options = parser.parse_args()
+    title, variants = GROUPS[options.group]
     utterances = read(options.data / "mosi")
     splits = list(folds(utterances))
     versions = [write(options.work / f"fold{i}", "dev229", split) for i, split in enumerate(splits)]
-    common = COMMON | _assigned(options.set)
     jobs = {
         (name, seed, i): Job(
-            _file_name(name, seed, i, options.set),
+            f"{name.replace(', ', '-').replace(' ', '_')}-{seed}-{i}",
             version,
-            common | VARIANTS[name] | {"seed": seed},
+            COMMON | settings | {"seed": seed},
             options.work,
         )
-        for name in options.only
+        for name, settings in variants.items()
         for seed in SEEDS
         for i, version in enumerate(versions)
     }
     with ProcessPoolExecutor(options.jobs) as pool:
         found = dict(zip(jobs, pool.map(trained, jobs.values()), strict=True))
-    pooled = {name: [_pooled(found, name, seed) for seed in SEEDS] for name in options.only}
+    pooled = {name: [_pooled(found, name, seed) for seed in SEEDS] for name in variants}
     publish(
-        options.title,
-        f"benchmarks/results_dev229.py{' --set ' + ' '.join(options.set) if options.set else ''}",
-        _body(pooled, floors(splits), found, common),
+        title,
+        "benchmarks/results_dev229.py"
+        + ("" if options.group == "ablations" else f" --group {options.group}"),
+        _body(pooled, found, floors(splits) if options.group == "ablations" else {}),
         ("mimdata", "torch"),
         page=RESULTS,
     )
@@ -87,7 +102,7 @@ def main() -> None:
 def read(folder: Path) -> list[Utterance]:
     """The fold's utterances, with MiniLM's word states."""
     data = np.load(folder / "dev229_wordaligned.npz", allow_pickle=False)
-    encode, ends = MiniLm(), np.cumsum(data["length"])
+    encode, ends = TextEncoder(), np.cumsum(data["length"])
     found = []
     for clip_id, label, n, end in zip(data["segment"], data["label"], data["length"], ends, strict=True):
         span = slice(end - n, end)
@@ -145,29 +160,38 @@ def _pooled(found: Mapping[Any, Mapping[str, Any]], name: str, seed: int) -> Poo
 
 def _body(
     pooled: Mapping[str, Sequence[Pooled]],
-    floor: Mapping[str, Mapping[str, float]],
     found: Mapping[Any, Mapping[str, Any]],
-    common: Mapping[str, Any],
+    floor: Mapping[str, Mapping[str, float]],
 ) -> str:
+    """The table: with the floors, or, where there are none, with the gates."""
     rows = [(name, *(f"{floor[name][m]:.3f}" for m in SHOWN), "", "") for name in floor]
     for name, seeds in pooled.items():
         scores = [measures(p, y) for p, y, _ in seeds]
         cells = [_spread([s[m] for s in scores]) for m in SHOWN]
         runs = [r for (variant, _, _), r in found.items() if variant == name]
-        rows.append((name, *cells, f"{np.mean([r['valid'] for r in runs]):.3f}", _difference(pooled, name)))
+        valid = f"{np.mean([r['valid'] for r in runs]):.3f}"
+        gates = () if floor else (_open(runs),)
+        rows.append((name, *cells, valid, *gates, _difference(pooled, name)))
+    columns = ("", *SHOWN, "valid", *(() if floor else ("gates open",)), "MIM better by (MAE)")
     seconds = sum(run["seconds"] for run in found.values())
     about = (
         f"{len(next(iter(pooled.values()))[0][0])} utterances, {FOLDS} folds by video, seeds {', '.join(map(str, SEEDS))}; "
-        f"settings {', '.join(f'{k} = {v}' for k, v in common.items())}, all others the defaults; {len(found)} trainings, "
+        f"settings {', '.join(f'{k} = {v}' for k, v in COMMON.items())}, all others the defaults; {len(found)} trainings, "
         f"{seconds / 60:.0f} minutes of one core. Mean ± standard deviation over the seeds of the measures of the pooled "
-        "test predictions; *valid* is the mean lowest validation loss; *MIM better by* is the paired difference of the "
+        "test predictions; *valid* is the mean lowest validation loss; "
+        f"{'' if floor else '*gates open* is their share in that epoch, by modality; '}*MIM better by* is the paired difference of the "
         "absolute errors, averaged over seeds, with a 95% interval over resampled videos."
     )
-    return f"{about}\n\n{markdown(('', *SHOWN, 'valid', 'MIM better by (MAE)'), rows)}"
+    return f"{about}\n\n{markdown(columns, rows)}"
 
 
 def _spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+
+
+def _open(runs: Sequence[Mapping[str, Any]]) -> str:
+    names = runs[0]["open"]
+    return ", ".join(f"{name} {np.mean([run['open'][name] for run in runs]):.0%}" for name in names)
 
 
 def _difference(pooled: Mapping[str, Sequence[Pooled]], name: str) -> str:
@@ -187,16 +211,6 @@ def _difference(pooled: Mapping[str, Sequence[Pooled]], name: str) -> str:
     drawn = np.random.default_rng(0).integers(0, len(names), (RESAMPLES, len(names)))
     low, high = np.percentile(sums[drawn].sum(1) / counts[drawn].sum(1), (2.5, 97.5))
     return f"{worse.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def _assigned(assignments: Sequence[str]) -> dict[str, Any]:
-    from mimdata.mim.config import parse_value
-
-    return {key: parse_value(raw) for key, _, raw in (a.partition("=") for a in assignments)}
-
-
-def _file_name(name: str, seed: int, fold: int, assignments: Sequence[str]) -> str:
-    return "-".join([name.replace(" ", "_"), *assignments, str(seed), str(fold)])
 
 
 if __name__ == "__main__":

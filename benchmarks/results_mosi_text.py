@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from report import RESULTS, markdown, publish
 from trained import Floats, Job, measures, trained
-from word_aligned import MiniLm, Utterance, write
+from word_aligned import TextEncoder, Utterance, write
 
 from mimdata.pipeline.records import words_of
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 def read(folder: Path) -> dict[str, list[Utterance]]:
     """The utterances of each official split, with MiniLM's word states; ids count from 0, as in `video[k]`."""
-    encode = MiniLm()
+    encode = TextEncoder()
     found: dict[str, list[Utterance]] = {split: [] for split in SPLITS}
     with (folder / "segments_words.jsonl").open(encoding="utf-8") as lines:
         for segment in map(json.loads, lines):

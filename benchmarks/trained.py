@@ -26,7 +26,8 @@ class Job:
 
 
 def trained(job: Job) -> dict[str, Any]:
-    """{clip_ids, predictions, labels of the test split; valid: the lowest validation loss; best_epoch, epochs}."""
+    """{clip_ids, predictions, labels of the test split; valid: the lowest validation loss; best_epoch, epochs;
+    open: each modality's share of open gates in the best epoch}."""
     kept = job.work / f"{job.name}.json"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,8 @@ def _train(job: Job) -> dict[str, Any]:
     model, _ = load(folder.checkpoint)
     cpu = torch.device("cpu")
     found = evaluate(model, Feed(dataset, "test", loading_of(config, cpu)), cpu)
+    lines = map(json.loads, (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    shares = next(line["open"] for line in lines if line["epoch"] == report.best_epoch)
     shutil.rmtree(place)
     return {
         "clip_ids": list(found.clip_ids),
@@ -64,6 +67,7 @@ def _train(job: Job) -> dict[str, Any]:
         "valid": report.valid["loss"],
         "best_epoch": report.best_epoch,
         "epochs": report.epochs,
+        "open": shares,
         "seconds": report.seconds,
     }
 

@@ -164,7 +164,7 @@ def _intra(output: PlainOutput, u: Mapping[str, Tensor], p: Mapping[str, Tensor]
 
 def _inter(output: PlainOutput, p: Mapping[str, Tensor]) -> Tensor:
     names = list(p)
-    best = min(names, key=lambda m: float(p[m]))
+    best = min(names, key=lambda m: float(p[m].detach()))
     with torch.no_grad():
         shares = {m: p[m] / torch.stack(list(p.values())).sum() for m in names}
         products = {m: torch.stack([1 + shares[k] for k in names if k != m]).prod() for m in names}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, row_fields
-from mimdata.pipeline.extractors.bert import Encoder, encoder_folder
+from mimdata.pipeline.extractors.bert import MINILM, Encoder, encoder_folder
 
 Float32 = npt.NDArray[np.float32]
 
@@ -37,11 +37,11 @@ class Utterance:
         return self.clip_id.partition("[")[0]
 
 
-class MiniLm:
-    """Word states of the default text encoder: the mean of each word's pieces, as the pipeline pools them."""
+class TextEncoder:
+    """Word states of a text encoder: the mean of each word's pieces, as the pipeline pools them."""
 
-    def __init__(self) -> None:
-        self._encode = Encoder(encoder_folder("minilm"), (-1,), "cpu")
+    def __init__(self, model: str = MINILM) -> None:
+        self._encode = Encoder(encoder_folder(model), (-1,), "cpu")
 
     def utterance(
         self, clip_id: str, words: Sequence[str], sentiment: float, values: Mapping[str, Float32]
@@ -50,7 +50,9 @@ class MiniLm:
         tokens = self._encode(words)
         states = np.zeros((len(words), tokens.values.shape[1]), np.float32)
         for i in range(len(words)):
-            states[i] = tokens.values[tokens.words == i].mean(axis=0)
+            mine = tokens.words == i
+            if mine.any():  # a tokenizer may drop a word altogether
+                states[i] = tokens.values[mine].mean(axis=0)
         both = {"text": states, **values}
         return Utterance(clip_id, words, sentiment, both, tokens.ids.tolist(), tokens.words.tolist())
 
@@ -74,6 +76,8 @@ def write(folder: Path, corpus: str, splits: Mapping[str, Sequence[Utterance]]) 
             for m, d in dims.items()
         },
         "emotions": [],
+        "aligner": {"step": "given"},
+        "pooling": {"weights": "overlap", "statistics": ["mean"], "pauses": "drop"},
         "statistics": {f"{m}_mean": _moments(splits["train"], m) for m in dims},
     }
     sha256 = digest_of(content)
@@ -112,7 +116,7 @@ def _row(split: str, u: Utterance) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "clip_id": u.clip_id,
         "video_id": u.video,
-        "segment": int(u.clip_id.partition("[")[2].rstrip("]")),
+        "segment": int(u.clip_id.partition("[")[2].rstrip("]") or 0),
         "split": split,
         "language": "en",
         "source": u.video,

@@ -1,8 +1,8 @@
 """A trained model as one safetensors file: weights, and all that is needed to build and feed it again.
 
 The header's `mimdata` entry is JSON: format, configuration, modalities' dims, outputs, emotions, the text
-encoder's configuration, the dataset's corpus, version and digest, the train statistics that standardise the
-features, and the epoch. Nothing is pickled. Equal models give equal bytes.
+encoder's configuration, the dataset's corpus, version and digest, the steps that made it (extractors, aligner,
+pooling), the train statistics that standardise the features, and the epoch. Nothing is pickled. Equal models give equal bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mimdata.mim.model import Mim
 from mimdata.mim.text_encoder import from_description
 from mimdata.pipeline.errors import MimdataError
 
-FORMAT = 1
+FORMAT = 2
 ENTRY = "mimdata"
 PLACES = ("device",)  # settings that shape no weight on one device and stay out of the file
 
@@ -63,6 +63,8 @@ def describe(model: Mim, dataset: Dataset, dims: Mapping[str, int], outputs: int
                 "digest": dataset.manifest.digest,
             },
             "modalities": {m: dict(dataset.manifest.modalities[m]) for m in config.modalities},
+            "aligner": dataset.manifest.content["aligner"],
+            "pooling": dataset.manifest.content["pooling"],
             "statistics": {n: dataset.statistics(n) for n in names} if config.standardise else {},
             "epoch": epoch,
         }
@@ -110,5 +112,5 @@ def read_description(path: Path) -> Description:
             f"{path} is no checkpoint of mimdata ({type(error).__name__}: {error}): give a model.safetensors"
         ) from error
     if found != FORMAT:
-        raise MimdataError(f"{path} has format {found}, this mimdata reads format {FORMAT}: update mimdata")
+        raise MimdataError(f"{path} has format {found}, this mimdata reads format {FORMAT}: train again")
     return Description(content)

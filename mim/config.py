@@ -91,7 +91,7 @@ class TrainConfig:
     precision: str = setting(
         "fp32", one_of("fp32", "bf16", "fp16"), "bf16, fp16: mixed precision; fp16 on a GPU"
     )
-    compile: bool = setting(False, flag(), "torch.compile: minutes to start, faster on a GPU")
+    compile: bool = setting(False, flag(), "torch.compile: minutes to start; on a CPU slower")
     save_every: int = setting(
         500,
         whole(0),

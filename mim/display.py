@@ -118,3 +118,56 @@ def _measure(measures: Mapping[str, Any], name: str) -> str:
     if value is None:
         return "–"
     return f"{value:.4f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+NO_VALUE = "no value"
+
+
+def show_explanation(content: Mapping[str, Any]) -> None:
+    """What `explain` found of a clip (docs/explain.md): gates by word, then predictions by modality."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, emoji=False, highlight=False)
+    branches = content["modalities"]
+    gates = Table(box=box.SIMPLE, title=f"{content['clip_id']}: gate and openness")
+    for column in ("start", "end", "word", *branches):
+        gates.add_column(column, justify="left" if column == "word" else "right", overflow="fold")
+    for i, word in enumerate(content["words"]):
+        cells = (_gate(b["gates"][i]) for b in branches.values())
+        gates.add_row(f"{word['start']:.2f}", f"{word['end']:.2f}", word["word"], *cells)
+    console.print(gates)
+    made = Table(box=box.SIMPLE)
+    labelled = content["label"] is not None
+    for column in (
+        "modality",
+        "unpurified",
+        "purified",
+        *(("L^p", "weight", "taught within") if labelled else ()),
+    ):
+        made.add_column(column, overflow="fold")
+    for name, b in branches.items():
+        taught = (*(_loss(b, k) for k in ("loss", "weight")), b["within"] or "-") if labelled else ()
+        made.add_row(name, _list(b["unpurified"]), _list(b["purified"]), *taught)
+    console.print(made)
+    console.print(
+        f"Fused prediction: {_list(content['prediction'])}; label: {_list(content['label'], 'none')}"
+    )
+    if labelled:
+        console.print(f"Teacher between modalities: {content['teacher']}")
+
+
+def _gate(gate: dict[str, Any] | None) -> str:
+    if gate is None:
+        return NO_VALUE
+    soft = gate["openness"]
+    return str(gate["gate"]) if soft is None else f"{gate['gate']} {soft:.2f}"
+
+
+def _loss(branch: Mapping[str, Any], name: str) -> str:
+    return NO_VALUE if branch[name] is None else f"{branch[name]:.3f}"
+
+
+def _list(values: Any, none: str = NO_VALUE) -> str:
+    return none if values is None else " ".join("?" if v is None else f"{v:+.3f}" for v in values)

@@ -12,6 +12,7 @@ from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.errors import UsageError
 
 LIBRARIES = "libraries"  # the part of a step's identity that may move between training and use
+STATISTICS = "statistics"  # of pooling: a dataset may have more of them than the model reads
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,14 @@ class Fitted:
     remarks: tuple[str, ...]
 
 
-def fitted(dataset: Dataset, description: Description, modalities: Sequence[str]) -> Fitted:
+def fitted(
+    dataset: Dataset, description: Description, modalities: Sequence[str], *, labelled: bool = True
+) -> Fitted:
     """The dataset with the statistics that the model was trained with.
 
-    It fits where the modalities come from the same steps with the same parameters and weights, whatever the
-    recordings; other versions of a step's libraries are a remark. Raises UsageError that names both sides.
+    It fits where the modalities come from the same steps with the same parameters and weights, pooled alike,
+    whatever the recordings; other versions of a step's libraries and another word aligner are remarks.
+    `labelled`: whether its labels must be the model's. Raises UsageError that names both sides.
     """
     config, remarks = description.config, []
     dims = dataset.dims(modalities, config.pooled)
@@ -39,7 +43,15 @@ def fitted(dataset: Dataset, description: Description, modalities: Sequence[str]
             f"{m}: {line}; the features may differ in their last digits"
             for line in _differences(_libraries(trained), _libraries(here))
         ]
-    if config.task == "emotions":
+    trained, here = (
+        _without(c["pooling"], STATISTICS) for c in (description.content, dataset.manifest.content)
+    )
+    _same("pooling", trained, here, dataset)
+    remarks += [
+        f"word aligner: {line}; words may lie elsewhere"
+        for line in _differences(description.content["aligner"], dataset.manifest.content["aligner"])
+    ]
+    if labelled and config.task == "emotions":
         _same("emotions", description.content["emotions"], list(dataset.emotions), dataset)
     statistics = {**dataset.manifest.content["statistics"], **description.content["statistics"]}
     content = {**dataset.manifest.content, "statistics": statistics}
@@ -47,7 +59,11 @@ def fitted(dataset: Dataset, description: Description, modalities: Sequence[str]
 
 
 def _step(modality: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in modality["step"].items() if name != LIBRARIES}
+    return _without(modality["step"], LIBRARIES)
+
+
+def _without(content: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != left_out}
 
 
 def _libraries(modality: Mapping[str, Any]) -> Any:

@@ -201,6 +201,7 @@ def draw_curves(path: Path, epochs: Sequence[Mapping[str, Any]]) -> None:
     loss.set(xlabel="epoch", ylabel="loss of the fused prediction")
     gates.set(xlabel="epoch", ylabel="share of open gates", ylim=(-0.03, 1.03))
     for axes in (loss, gates):
+        axes.locator_params(axis="x", integer=True)
         axes.legend(frameon=False)
     beside = path.with_name(f".{path.name}.tmp")
     figure.savefig(beside, format="png", dpi=120)

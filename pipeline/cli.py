@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "train": ("mimdata.mim.commands.train:train", "Train MIM on an aligned dataset."),
     "evaluate": ("mimdata.mim.commands.evaluate:evaluate", "Measure a model on a dataset, with intervals."),
+    "predict": (
+        "mimdata.workflows.predict:predict_command",
+        "What a model makes of one new recording.",
+    ),
     "explain": ("mimdata.mim.commands.explain:explain", "What a model made of one clip: gates, predictions."),
     "runs": ("mimdata.mim.commands.runs:runs", "List the trainings of a store, or compare some."),
     "demo": ("mimdata.workflows.demo:demo_command", "Build a small corpus and run the whole path on it."),

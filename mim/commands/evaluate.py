@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mimdata.mim.commands.places import asked_dataset, local_store
+from mimdata.mim.commands.places import asked_dataset_of, weights_of
 from mimdata.pipeline.errors import MimdataError, UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +73,10 @@ def evaluate(
     from mimdata.mim.predictions import checked, write_predictions
 
     path = predictions and checked(predictions)
-    weights = _weights(checkpoint)
+    weights = weights_of(checkpoint)
     model, description = load(weights)
     kept = _kept(modalities, model)
-    found = fitted(_dataset(weights, description, version, store, corpus), description, kept)
+    found = fitted(asked_dataset_of(weights, description, version, store, corpus), description, kept)
     for remark in found.remarks:
         click.echo(remark, err=True)
     made = _evaluated(model, description, found.dataset, split, kept, device)
@@ -98,19 +97,6 @@ def evaluate(
     show_measures(f"{weights}: {', '.join(kept)}", {split: content["measures"]})
 
 
-def _weights(checkpoint: Path) -> Path:
-    """The weights of a run's folder, or the file itself. Raises UsageError where there are none."""
-    from mimdata.mim.run_folder import CHECKPOINT
-
-    path = checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint
-    if path.is_file():
-        return path
-    inside = sorted(p.parent for p in checkpoint.glob(f"*/*/{CHECKPOINT}"))
-    if inside:
-        raise UsageError(f"{checkpoint} holds {len(inside)} trainings: give one of them, such as {inside[0]}")
-    raise UsageError(f"no checkpoint at {path}: give a run's folder or a model.safetensors")
-
-
 def _kept(asked: str | None, model: Mim) -> tuple[str, ...]:
     """The modalities to read, in the model's order. Raises UsageError for one that it does not know."""
     if asked is None:
@@ -122,30 +108,6 @@ def _kept(asked: str | None, model: Mim) -> tuple[str, ...]:
             f"--modalities takes some of {', '.join(model.modalities)}, which the model reads, found {unknown[0]!r}"
         )
     return tuple(m for m in model.modalities if m in wanted)
-
-
-def _dataset(
-    weights: Path, description: Description, version: Path | None, store: str | None, corpus: str | None
-) -> Dataset:
-    """The dataset that is asked for, or the run's own while it is there, or the latest of its corpus."""
-    from mimdata.mim.dataset import open_dataset
-
-    own = None if version or store or corpus else _own_dataset(weights)
-    if own:
-        return open_dataset(own)
-    learned = description.content["dataset"]["corpus"]
-    return asked_dataset(version, local_store(store), corpus or os.environ.get("MIMDATA_CORPUS") or learned)
-
-
-def _own_dataset(weights: Path) -> Path | None:
-    """The folder of the version that the run beside the weights was trained on, if it is still there."""
-    from mimdata.mim.run_folder import CONFIG
-
-    try:
-        own = Path(json.loads(weights.with_name(CONFIG).read_text(encoding="utf-8"))["dataset"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return own if own.is_dir() else None
 
 
 def _evaluated(

@@ -121,6 +121,8 @@ def write(
             for m, (d, s) in modalities.items()
         },
         "emotions": emotions,
+        "aligner": {"step": "given"},
+        "pooling": {"weights": "overlap", "statistics": ["mean"], "pauses": "drop"},
         "statistics": {
             f"{m}_{x}": _statistics(rows, f"{m}_{x}") for m, (_, s) in modalities.items() for x in s
         },

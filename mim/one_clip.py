@@ -1,0 +1,66 @@
+"""One clip of a dataset as a model reads it, with its words in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mimdata.mim.batch import Batch
+from mimdata.mim.checkpoint import Description
+from mimdata.mim.dataset import Dataset
+from mimdata.mim.loader import Loading, collate
+from mimdata.mim.rows import columns, decode
+from mimdata.pipeline.errors import UsageError
+
+WORDS = ("words", "word_start", "word_end", "word_status")  # word, start, end, status
+ABOUT = ("text", "alignment")
+
+
+@dataclass(frozen=True)
+class OneClip:
+    """A batch of one utterance; words: {word, start, end, status} of each step that the model reads, at most T.
+
+    cut: words beyond the model's T steps, which it does not read. alignment: what placed the words.
+    """
+
+    batch: Batch
+    words: tuple[Mapping[str, Any], ...]
+    cut: int
+    text: str
+    alignment: str
+
+
+def one_clip(dataset: Dataset, clip_id: str, description: Description) -> OneClip:
+    """The clip as the checkpoint's model was fed in training. Raises UsageError for an unknown clip."""
+    config = description.config
+    tokens = description.content["text_encoder"] is not None
+    loading = Loading(
+        config.modalities, config.pooled, config.steps, 1, config.standardise, tokens, labelled=False
+    )
+    wanted = columns(dataset, config.modalities, config.pooled, tokens=tokens)
+    for shard in dataset.manifest.shards:
+        file = dataset.folder / shard["file"]
+        row = pc.index(pq.read_table(file, columns=["clip_id"]).column(0), clip_id).as_py()
+        if row < 0:
+            continue
+        table = pq.read_table(file, columns=[*wanted, *WORDS, *ABOUT]).take([row])
+        (utterance,) = decode(
+            table, dataset, config.modalities, config.pooled, config.steps, standardise=config.standardise
+        )
+        lists = (table.column(name)[0].as_py() for name in WORDS)
+        words = [
+            dict(zip(("word", "start", "end", "status"), w, strict=True)) for w in zip(*lists, strict=True)
+        ]
+        return OneClip(
+            collate([utterance], dataset, loading),
+            tuple(words[: utterance.length]),
+            len(words) - utterance.length,
+            *(table.column(name)[0].as_py() for name in ABOUT),
+        )
+    raise UsageError(
+        f"no clip {clip_id!r} in {dataset.folder}: `mimdata status` and its shards name the clips"
+    )
