@@ -52,7 +52,8 @@ def describe(model: Mim, dataset: Dataset, dims: Mapping[str, int], outputs: int
     return Description(
         {
             "format": FORMAT,
-            "config": {k: v for k, v in config.to_dict().items() if k not in PLACES},
+            "config": {k: v for k, v in config.to_dict().items() if k not in PLACES}
+            | {"text_encoder": _portable(config.text_encoder)},
             "dims": dict(dims),
             "outputs": outputs,
             "emotions": list(dataset.emotions),
@@ -69,6 +70,11 @@ def describe(model: Mim, dataset: Dataset, dims: Mapping[str, int], outputs: int
             "epoch": epoch,
         }
     )
+
+
+def _portable(encoder: str) -> str:
+    """The name of an encoder, without the place where its folder lay: equal trainings give equal bytes anywhere."""
+    return Path(encoder).name if Path(encoder).is_absolute() else encoder
 
 
 def save(path: Path, model: Mim, description: Description) -> None:

@@ -49,6 +49,7 @@ class TextEncoder(nn.Module):
     def describe(self) -> dict[str, Any]:
         """The encoder's configuration, from which `from_description` builds an empty one."""
         description: dict[str, Any] = json.loads(self._config.to_json_string(use_diff=False))
+        description.pop("_name_or_path", None)  # where it lay says nothing of what it is
         return description
 
     def forward(self, tokens: TokenBatch, length: int) -> tuple[Tensor, Tensor]:

@@ -180,6 +180,7 @@ def test_a_text_encoder_is_fine_tuned_at_its_own_rate_and_saved(made: Path, tmp_
     assert 0 < moved < 1e-3 * 5 * 1.01  # five batches, at most one rate each
     again = evaluate(model, Feed(open_dataset(made), "test", loading_of(config, CPU)), CPU)
     assert again.to_json(intervals=True) == report.test
+    assert str(tmp_path).encode() not in (tmp_path / "run" / "model.safetensors").read_bytes()
 
 
 def test_gradient_checkpointing_changes_no_weight(made: Path, tmp_path: Path) -> None:
