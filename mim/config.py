@@ -87,6 +87,11 @@ class TrainConfig:
     shuffle_rows: int = setting(
         4096, whole(1), "utterances that are shuffled among each other, held in memory"
     )
+    by_length: bool = setting(False, flag(), "put utterances of like length into one update")
+    workers: int = setting(2, whole(1), "threads that decode shards")
+    copies_gib: float = setting(
+        32.0, number(0), "what decoded copies of large splits may take on this disk; 0: none"
+    )
     device: str = setting("auto", one_of("auto", "cpu", "cuda"), "where it runs")
     precision: str = setting(
         "fp32", one_of("fp32", "bf16", "fp16"), "bf16, fp16: mixed precision; fp16 on a GPU"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,3 +110,18 @@ def repeatable(asked: bool) -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def among_processes() -> Iterator[None]:
+    """After it, the processes that train together have let go of each other.
+
+    gloo's threads free the tensors of the last exchange after it is over, and need the interpreter for that: one that
+    asks for it while the interpreter ends aborts the process. A short sleep hands it to them.
+    """
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+            time.sleep(0.1)

@@ -1,28 +1,34 @@
-"""From a dataset version's shards to padded batches, in an order that seed and epoch alone decide.
+"""From a dataset version's shards to padded batches, in an order that seed and epoch alone decide (order.py).
 
-Memory is bounded by `shuffle_rows` utterances, not by the dataset: the row groups of a split's shards are
-shuffled, read one after another into a buffer of about that many utterances, and the buffer's utterances are
-shuffled and dealt out in batches before the next row groups are read. A split that fits the buffer is so
-shuffled as a whole. Without shuffling, the order is the dataset's own.
+A split of at most `shuffle_rows` utterances is decoded once and stays in memory. A larger one streams from its shards,
+decoded by threads ahead of their use, and leaves a decoded copy behind (decoded.py), from which later epochs and other
+runs take their batches. All ways give the same batches. A thread prepares batches while the model learns from others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
-from torch import Tensor
 
-from mimdata.mim.batch import Batch, TokenBatch
+from mimdata.mim.batch import Batch
+from mimdata.mim.blocks import Block, Int64, Selected
+from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
-from mimdata.mim.rows import Utterance, columns, decode
+from mimdata.mim.decoded import Writer, cache_folder, key_of, open_copy
+from mimdata.mim.order import Rows, epoch_order, read_rows
+from mimdata.mim.shards import Find, from_block, from_blocks, from_shards, read_group
+
+T = TypeVar("T")
+AHEAD = 3  # updates that wait, prepared, for the model
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Loading:
 
     steps: T; rows longer than it are cut to their first T. fixed: pad every batch to T, else only to its
     longest row, which the model takes alike. tokens: read word pieces too. labelled: leave out utterances
-    without a label of `task`.
+    without a label of `task`. by_length: put utterances of like length into one update. workers: threads that
+    decode shards. copies_gib: how much all decoded copies may take on this disk; 0 keeps none.
     """
 
     modalities: tuple[str, ...]
@@ -45,6 +52,15 @@ class Loading:
     task: str = "sentiment"
     shuffle_rows: int = 4096
     pin: bool = False
+    by_length: bool = False
+    workers: int = 2
+    copies_gib: float = 0.0
+    copies: Path | None = None  # the folder of the copies, instead of the user's
+
+    @property
+    def selected(self) -> Selected:
+        """What of the dataset is read."""
+        return Selected(self.modalities, self.pooled, self.standardise, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -60,14 +76,16 @@ class Update:
 
 
 class Feed:
-    """A split of a dataset as batches, once an epoch.
-
-    A split of at most `shuffle_rows` utterances is decoded once and stays in memory between epochs.
-    """
+    """A split of a dataset as batches, once an epoch."""
 
     def __init__(self, dataset: Dataset, split: str, loading: Loading) -> None:
         self.dataset, self.split, self.loading = dataset, split, loading
-        self._kept: dict[tuple[Path, int], list[Utterance]] = {}
+        self._state: dict[str, Any] = {"shuffle": None, "utterances": 0}
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The split's utterances. Raises MimdataError for a damaged shard."""
+        return read_rows(self.dataset, self.split, self.loading.task)
 
     def batches(self, shuffle: tuple[int, int] | None = None) -> Iterator[Batch]:
         """Every utterance once, `batch_size` at a time, the last batch as many as are left.
@@ -90,105 +108,153 @@ class Feed:
 
         An update is the next processes × accumulate × batch_size utterances of the epoch's order; process k
         reads the k-th of its equal parts. Over all processes each utterance comes once; in the last update
-        of an epoch the last processes may get fewer, or none.
+        of an epoch the last processes may get fewer, or none. After `load_state_dict` the first epoch of the state's
+        seed and number begins where the state was taken.
         """
         size = self.loading.batch_size
-        for i, utterances in enumerate(self._cut(shuffle, size * accumulate * processes)):
-            if i < start:
+        whole = size * accumulate * processes
+        order = self._order(shuffle, whole)
+        begin = self._begin(shuffle, start * whole)
+        sizes = [min(whole, len(order) - at) for at in range(begin, len(order), whole)]
+        mine = [_mine(at, order, whole, size * accumulate, process) for at in range(begin, len(order), whole)]
+        made = self._made(
+            np.concatenate([np.zeros(0, np.int64), *mine]), mine, begin=begin, write=process == 0
+        )
+        done = begin
+        with _ahead(made, AHEAD) as prepared:
+            for pieces, n in zip(prepared, sizes, strict=True):
+                done += n
+                self._state = {"shuffle": shuffle and list(shuffle), "utterances": done}
+                yield Update(pieces, n)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the last call of `updates` is: {shuffle: [seed, epoch], utterances: of all processes, so far}."""
+        return dict(self._state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on there, with any number of workers and processes, at the next `updates` of the same shuffle."""
+        self._state = {"shuffle": state["shuffle"], "utterances": int(state["utterances"]), "resume": True}
+
+    def _order(self, shuffle: tuple[int, int] | None, whole: int) -> Int64:
+        loading, rows = self.loading, self.rows
+        kept = rows.labelled if loading.labelled else np.ones(len(rows.labelled), np.bool_)
+        return epoch_order(rows, kept, shuffle, loading.shuffle_rows, whole if loading.by_length else 0)
+
+    def _begin(self, shuffle: tuple[int, int] | None, start: int) -> int:
+        state, self._state = self._state, {"shuffle": shuffle and list(shuffle), "utterances": start}
+        if state.get("resume") and state["shuffle"] == (shuffle and list(shuffle)):
+            return int(state["utterances"])
+        return start
+
+    def _made(
+        self, order: Int64, updates: list[Int64], *, begin: int, write: bool
+    ) -> Iterator[tuple[Batch, ...]]:
+        """The pieces of each update; `order` holds the updates' utterances one after another."""
+        loading, size = self.loading, self.loading.batch_size
+        dims = self.dataset.dims(loading.modalities, loading.pooled)
+        with self._source(order, begin=begin, write=write) as find:
+            for places in updates:
+                yield tuple(
+                    collate(
+                        find(places[at : at + size]),
+                        dims,
+                        loading.steps,
+                        fixed=loading.fixed,
+                        tokens=loading.tokens,
+                        pin=loading.pin,
+                    )
+                    for at in range(0, len(places), size)
+                )
+
+    def _source(self, order: Int64, *, begin: int, write: bool) -> AbstractContextManager[Find]:
+        if len(self.rows.labelled) <= self.loading.shuffle_rows:
+            return nullcontext(from_blocks(self._memory, self.rows))
+        copy = self._copy()
+        if copy is not None:
+            return nullcontext(from_block(copy))
+        return self._streamed(order, write=write and begin == 0)
+
+    @cached_property
+    def _memory(self) -> list[Block]:
+        return [read_group(self.dataset, self.loading.selected, group) for group in self.rows.groups]
+
+    @cached_property
+    def _place(self) -> tuple[Path, str]:
+        return self.loading.copies or cache_folder(), key_of(self.dataset, self.split, self.loading.selected)
+
+    def _copy(self) -> Block | None:
+        if "_mapped" not in self.__dict__ and self.loading.copies_gib:
+            found = open_copy(*self._place)
+            if found is not None:
+                self._mapped = found
+        return getattr(self, "_mapped", None)
+
+    @contextmanager
+    def _streamed(self, order: Int64, *, write: bool) -> Iterator[Find]:
+        """From the shards; a whole epoch of them is written as a copy, if copies are kept."""
+        loading, limit = self.loading, int(self.loading.copies_gib * GIB)
+        writer = Writer(*self._place, self.rows, limit) if write and limit else None
+        seen = writer.add if writer else lambda _group, _block: None
+        try:
+            with from_shards(
+                self.dataset, loading.selected, self.rows, order, loading.shuffle_rows, loading.workers, seen
+            ) as find:
+                yield find
+            if writer:
+                for group in writer.lacking():  # those in which no utterance takes part
+                    writer.add(group, read_group(self.dataset, loading.selected, self.rows.groups[group]))
+                writer.finish()
+        finally:
+            if writer:
+                writer.give_up()
+
+
+def _mine(at: int, order: Int64, whole: int, part: int, process: int) -> Int64:
+    """The utterances of one process in the update that begins at `at`."""
+    update = order[at : at + whole]
+    return update[part * process : part * (process + 1)]
+
+
+@contextmanager
+def _ahead(items: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
+    """The items, up to `depth` of them made in advance by a thread. Its errors are raised where it is read."""
+    queue: Queue[tuple[str, Any]] = Queue(depth)
+    left = Event()
+
+    def put(kind: str, item: Any) -> bool:
+        while not left.is_set():
+            try:
+                queue.put((kind, item), timeout=0.1)
+            except Full:
                 continue
-            first = size * accumulate * process
-            mine = utterances[first : first + size * accumulate]
-            pieces = [mine[at : at + size] for at in range(0, len(mine), size)]
-            yield Update(
-                tuple(collate(piece, self.dataset, self.loading) for piece in pieces), len(utterances)
-            )
+            return True
+        return False
 
-    def _cut(self, shuffle: tuple[int, int] | None, size: int) -> Iterator[list[Utterance]]:
-        """The epoch's utterances, `size` at a time."""
-        waiting: list[Utterance] = []
-        for utterances in self._buffers(shuffle):
-            waiting += utterances
-            whole = len(waiting) - len(waiting) % size
-            for first in range(0, whole, size):
-                yield waiting[first : first + size]
-            del waiting[:whole]
-        if waiting:
-            yield waiting
+    def make() -> None:
+        try:
+            for item in items:
+                if not put("item", item):
+                    break
+            else:
+                put("end", None)
+        except BaseException as error:  # noqa: BLE001  # raised again where it is read
+            put("error", error)
+        finally:
+            items.close()  # type: ignore[attr-defined]  # a generator's: its files are let go of here
 
-    def _buffers(self, shuffle: tuple[int, int] | None) -> Iterator[list[Utterance]]:
-        """Utterances in the order of the epoch, a buffer at a time."""
-        groups = self.dataset.row_groups(self.split)
-        keep = self.dataset.rows(self.split) <= self.loading.shuffle_rows
-        generator = None if shuffle is None else np.random.default_rng(shuffle)
-        order = range(len(groups)) if generator is None else generator.permutation(len(groups))
-        buffer: list[Utterance] = []
-        for i in order:
-            buffer += self._group(groups[i], keep=keep)
-            if generator is None or len(buffer) >= self.loading.shuffle_rows:
-                yield _shuffled(buffer, generator)
-                buffer = []
-        yield _shuffled(buffer, generator)
+    def read() -> Iterator[T]:
+        while True:
+            kind, item = queue.get()
+            if kind == "error":
+                raise item
+            if kind == "end":
+                return
+            yield item
 
-    def _group(self, group: tuple[Path, int], *, keep: bool) -> list[Utterance]:
-        """The utterances of a row group that take part."""
-        if group in self._kept:
-            return self._kept[group]
-        loading = self.loading
-        found = [
-            u for u in _read(self.dataset, group, loading) if not loading.labelled or u.has(loading.task)
-        ]
-        if keep:
-            self._kept[group] = found
-        return found
-
-
-def _shuffled(buffer: list[Utterance], generator: np.random.Generator | None) -> list[Utterance]:
-    return buffer if generator is None else [buffer[i] for i in generator.permutation(len(buffer))]
-
-
-def _read(dataset: Dataset, group: tuple[Path, int], loading: Loading) -> list[Utterance]:
-    file, number = group
-    wanted = columns(dataset, loading.modalities, loading.pooled, tokens=loading.tokens)
-    with pq.ParquetFile(file) as shard:
-        table: pa.Table = shard.read_row_group(number, columns=wanted)
-    return decode(
-        table, dataset, loading.modalities, loading.pooled, loading.steps, standardise=loading.standardise
-    )
-
-
-def collate(utterances: Sequence[Utterance], dataset: Dataset, loading: Loading) -> Batch:
-    """One padded batch of some utterances, zero and False beyond each one's end."""
-    lengths = [u.length for u in utterances]
-    length = loading.steps if loading.fixed else max([1, *lengths])
-    dims = dataset.dims(loading.modalities, loading.pooled)
-    values = {m: np.zeros((len(utterances), length, d), np.float32) for m, d in dims.items()}
-    valid = {m: np.zeros((len(utterances), length), np.bool_) for m in dims}
-    for i, utterance in enumerate(utterances):
-        for m in dims:
-            values[m][i, : lengths[i]] = utterance.values[m]
-            valid[m][i, : lengths[i]] = utterance.valid[m]
-
-    def tensor(array: npt.NDArray[Any]) -> Tensor:
-        t = torch.from_numpy(array)
-        return t.pin_memory() if loading.pin else t
-
-    return Batch(
-        {m: tensor(v) for m, v in values.items()},
-        {m: tensor(v) for m, v in valid.items()},
-        tensor(np.array(lengths, np.int64)),
-        tensor(np.array([u.sentiment for u in utterances], np.float32)),
-        tensor(np.stack([u.emotions for u in utterances])),
-        tuple(u.clip_id for u in utterances),
-        _tokens(utterances, tensor) if loading.tokens else None,
-    )
-
-
-def _tokens(utterances: Sequence[Utterance], tensor: Callable[[npt.NDArray[Any]], Tensor]) -> TokenBatch:
-    pieces = [len(u.token_ids) for u in utterances]
-    shape = len(utterances), max([1, *pieces])
-    ids, steps = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-    for i, utterance in enumerate(utterances):
-        ids[i, : pieces[i]] = utterance.token_ids
-        steps[i, : pieces[i]] = utterance.token_steps
-    real = np.arange(shape[1]) < np.array(pieces)[:, None]
-    return TokenBatch(tensor(ids), tensor(real), tensor(steps))
+    thread = Thread(target=make, name="mimdata-batches", daemon=True)
+    thread.start()
+    try:
+        yield read()
+    finally:
+        left.set()
+        thread.join()

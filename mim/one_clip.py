@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mimdata.mim.batch import Batch
+from mimdata.mim.blocks import Selected, decode
 from mimdata.mim.checkpoint import Description
+from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
-from mimdata.mim.loader import Loading, collate
-from mimdata.mim.rows import columns, decode
 from mimdata.pipeline.errors import UsageError
 
 WORDS = ("words", "word_start", "word_end", "word_status")  # word, start, end, status
@@ -38,27 +38,23 @@ def one_clip(dataset: Dataset, clip_id: str, description: Description) -> OneCli
     """The clip as the checkpoint's model was fed in training. Raises UsageError for an unknown clip."""
     config = description.config
     tokens = description.content["text_encoder"] is not None
-    loading = Loading(
-        config.modalities, config.pooled, config.steps, 1, config.standardise, tokens, labelled=False
-    )
-    wanted = columns(dataset, config.modalities, config.pooled, tokens=tokens)
+    selected = Selected(config.modalities, config.pooled, config.standardise, tokens)
+    dims = dataset.dims(config.modalities, config.pooled)
     for shard in dataset.manifest.shards:
         file = dataset.folder / shard["file"]
         row = pc.index(pq.read_table(file, columns=["clip_id"]).column(0), clip_id).as_py()
         if row < 0:
             continue
-        table = pq.read_table(file, columns=[*wanted, *WORDS, *ABOUT]).take([row])
-        (utterance,) = decode(
-            table, dataset, config.modalities, config.pooled, config.steps, standardise=config.standardise
-        )
+        table = pq.read_table(file, columns=[*selected.columns(dataset), *WORDS, *ABOUT]).take([row])
+        block = decode(table, dataset, selected)
         lists = (table.column(name)[0].as_py() for name in WORDS)
         words = [
             dict(zip(("word", "start", "end", "status"), w, strict=True)) for w in zip(*lists, strict=True)
         ]
         return OneClip(
-            collate([utterance], dataset, loading),
-            tuple(words[: utterance.length]),
-            len(words) - utterance.length,
+            collate([(block, 0)], dims, config.steps, fixed=False, tokens=tokens, pin=False),
+            tuple(words[: config.steps]),
+            max(0, len(words) - config.steps),
             *(table.column(name)[0].as_py() for name in ABOUT),
         )
     raise UsageError(

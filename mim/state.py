@@ -30,7 +30,13 @@ from mimdata.pipeline.errors import MimdataError
 
 FORMAT = 2
 ENTRY = "state"
-FREE = ("device", "compile", "save_every")  # settings that a run may change when it goes on
+FREE = (
+    "device",
+    "compile",
+    "save_every",
+    "workers",
+    "copies_gib",
+)  # settings that a run may change when it goes on
 LOSSES = tuple(Losses.__dataclass_fields__)
 
 

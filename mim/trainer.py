@@ -96,6 +96,9 @@ def loading_of(config: TrainConfig, device: torch.device) -> Loading:
         fixed=device.type != "cpu" or config.compile,
         task=config.task,
         shuffle_rows=config.shuffle_rows,
+        by_length=config.by_length,
+        workers=config.workers,
+        copies_gib=config.copies_gib,
         pin=device.type == "cuda",
     )
 

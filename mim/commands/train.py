@@ -158,10 +158,12 @@ def _resumed(path: Path) -> _Todo:
 
 
 def _run(todo: _Todo) -> dict[str, Any]:
+    from mimdata.mim.device import among_processes
     from mimdata.mim.display import watching
     from mimdata.mim.run_folder import REPORT
 
-    with watching(todo.config.epochs * len(todo.series.runs(todo.config))) as (say, on_epoch):
+    epochs = todo.config.epochs * len(todo.series.runs(todo.config))
+    with among_processes(), watching(epochs) as (say, on_epoch):
         if not todo.alone:
             report = train_series(todo.series, todo.config, todo.dataset, todo.folder, say, on_epoch)
             if _FIRST:

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from mimdata.pipeline.alignment.pool import Pooled, Statistic, pool, pool_tokens
 from mimdata.pipeline.config import PoolingConfig
-from mimdata.pipeline.dataset.schema import WORD_STATUSES, row_fields
+from mimdata.pipeline.dataset.schema import WORD_STATUSES, matrix_type, row_fields
 from mimdata.pipeline.records import Float32, Tokens, Track, Words
 
 T = TypeVar("T", bound=np.generic)
 
-VERSION = 1  # raised whenever the same inputs give another row
+VERSION = 2  # raised whenever the same inputs give another row
 
 
 @dataclass(frozen=True)
@@ -124,5 +124,6 @@ def _modality_columns(modality: str, pooled: Pooled, statistics: Sequence[str]) 
 
 def _matrix(values: Float32) -> pa.Array:
     """(r, d) as one list of r fixed-size lists, without a Python object a number."""
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float32()), values.shape[1])
-    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), vectors)
+    kind = matrix_type(values.shape[1])
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float32()), type=kind.value_type)
+    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), vectors, type=kind)

@@ -16,7 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mimdata.mim import shards
 from mimdata.mim.batch import Batch
+from mimdata.mim.blocks import decode
 from mimdata.mim.config import TrainConfig
 from mimdata.mim.dataset import open_dataset
 from mimdata.mim.device import Place
@@ -170,15 +172,12 @@ def test_an_epoch_goes_on_at_any_update(made: Path, start: int) -> None:
 
 def test_a_split_that_fits_is_decoded_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
-    from mimdata.mim import loader
-
-    original = loader._read
 
     def counted(*arguments: Any) -> Any:
-        read.append(arguments[1])
-        return original(*arguments)
+        read.append(arguments[2])
+        return decode(*arguments)
 
-    monkeypatch.setattr(loader, "_read", counted)
+    monkeypatch.setattr(shards, "decode", counted)
     for rows, times in ((64, 1), (63, 2)):
         read.clear()
         feed = Feed(open_dataset(made), "train", Loading(("text",), steps=12, shuffle_rows=rows))

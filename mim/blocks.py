@@ -1,0 +1,152 @@
+"""Utterances as a few flat arrays: what shards are decoded into, and what batches are cut from. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mimdata.mim.dataset import Dataset
+
+Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+FLAT = 1e-6  # a feature that deviates less than this in training is constant: it is centred, not scaled
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What of a dataset is read: modalities, their pooled statistics, whether standardised, whether word pieces."""
+
+    modalities: tuple[str, ...]
+    pooled: tuple[str, ...]
+    standardise: bool
+    tokens: bool
+
+    def columns(self, dataset: Dataset) -> list[str]:
+        """The columns to read."""
+        names = ["clip_id", "sentiment", *(f"emotion_{name}" for name in dataset.emotions), "word_type"]
+        for m in self.modalities:
+            names += [f"{m}_valid", *(f"{m}_{s}" for s in dataset.pooled(m, self.pooled))]
+        return names + (["token_ids", "token_words"] if self.tokens else [])
+
+
+@dataclass(frozen=True)
+class Block:
+    """n utterances of W words in all, one after another.
+
+    first (n + 1,): where each one's words begin. values {modality: (W, d)}, zero where not valid {modality: (W,)}.
+    sentiment (n,) and emotions (n, E): NaN where unlabelled. token_first (n + 1,): where each one's word pieces
+    begin; token_ids and token_steps (K,): their ids, and the word that each belongs to, −1 for special tokens.
+    """
+
+    clip_ids: pa.Array
+    first: Int64
+    values: Mapping[str, Float32]
+    valid: Mapping[str, Bool]
+    sentiment: Float32
+    emotions: Float32
+    token_first: Int64
+    token_ids: Int32
+    token_steps: Int32
+
+    def __len__(self) -> int:
+        return len(self.sentiment)
+
+    @property
+    def lengths(self) -> Int64:
+        """Words of each utterance, (n,)."""
+        return np.diff(self.first)
+
+
+def decode(table: pa.Table, dataset: Dataset, selected: Selected) -> Block:
+    """The utterances of a table that holds the selected columns. Each number is copied once."""
+    table = table.combine_chunks()
+    valid = {m: _flat(table, f"{m}_valid").astype(np.bool_) for m in selected.modalities}
+    values = {m: _values(table, dataset, m, valid[m], selected) for m in selected.modalities}
+    emotions = np.zeros((len(table), len(dataset.emotions)), np.float32)
+    for i, name in enumerate(dataset.emotions):
+        emotions[:, i] = table.column(f"emotion_{name}").to_numpy()
+    first = _offsets(table, "word_type")
+    ids, steps, token_first = _tokens(table, first) if selected.tokens else _no_tokens(len(table))
+    return Block(
+        clip_ids=table.column("clip_id").combine_chunks(),
+        first=first,
+        values=values,
+        valid=valid,
+        sentiment=table.column("sentiment").to_numpy().astype(np.float32),
+        emotions=emotions,
+        token_first=token_first,
+        token_ids=ids,
+        token_steps=steps,
+    )
+
+
+def _values(table: pa.Table, dataset: Dataset, modality: str, valid: Bool, selected: Selected) -> Float32:
+    """(W, d): the pooled statistics side by side, standardised where that is asked for, zero where not valid."""
+    dim = int(dataset.manifest.modalities[modality]["dim"])
+    statistics = dataset.pooled(modality, selected.pooled)
+    made = np.empty((len(valid), dim * len(statistics)), np.float32)
+    for i, statistic in enumerate(statistics):
+        name = f"{modality}_{statistic}"
+        part, raw = made[:, i * dim : (i + 1) * dim], _flat(table, name).reshape(len(valid), dim)
+        if selected.standardise:
+            standardise(raw, dataset.statistics(name), part)
+        else:
+            part[...] = raw
+    if not valid.all():
+        made[~valid] = 0
+    return made
+
+
+def standardise(values: npt.NDArray[Any], statistics: Mapping[str, Any], out: Float32) -> None:
+    """(values − mean) / std of each column, (n, d), into `out`; columns that are constant in training are centred.
+
+    In float32, which the values are: the mean's own rounding is no larger than theirs.
+    """
+    mean, std = (np.asarray(statistics[name], np.float64) for name in ("mean", "std"))
+    np.subtract(values, mean.astype(np.float32), out=out)
+    out *= (1 / np.where(std > FLAT, std, 1.0)).astype(np.float32)
+
+
+def _tokens(table: pa.Table, first: Int64) -> tuple[Int32, Int32, Int64]:
+    """Ids, time steps and offsets of the word pieces. Words are numbered without the pauses between them."""
+    is_word = _flat(table, "word_type") == "word"
+    ids = _flat(table, "token_ids").astype(np.int32)
+    words = _flat(table, "token_words").astype(np.int64)
+    begins = _offsets(table, "token_ids")
+    # The place of every word among all steps; a row's k-th word is the (words before the row + k)-th of all.
+    places = np.append(np.flatnonzero(is_word), 0)
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_word)])[first[:-1]]
+    pieces = np.diff(begins)
+    steps = places[np.repeat(before, pieces) + words] - np.repeat(first[:-1], pieces)
+    return ids, np.where(words < 0, -1, steps).astype(np.int32), begins
+
+
+def _no_tokens(rows: int) -> tuple[Int32, Int32, Int64]:
+    return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(rows + 1, np.int64)
+
+
+def _flat(table: pa.Table, name: str) -> npt.NDArray[Any]:
+    """All numbers of a column of (nested) lists, one after another; no copy where Arrow has them so."""
+    array = table.column(name).combine_chunks()
+    while pa.types.is_nested(array.type):
+        array = array.flatten()
+    flat: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return flat
+
+
+def _offsets(table: pa.Table, name: str) -> Int64:
+    """(rows + 1,) where each row's list begins in `_flat`."""
+    lengths = table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def rows_of(names: Sequence[str]) -> pa.Array:
+    """Clip ids as a block holds them."""
+    return pa.array(names, pa.string())

@@ -1,0 +1,303 @@
+"""A split's numbers, decoded once: flat files that every process maps into memory, beside no dataset but on this disk.
+
+Nested Parquet takes longer to decode than a batch takes to copy. While the first epoch streams from the shards, what it
+decodes is also written here; later epochs, other runs and other processes copy their batches out of the mapped files.
+
+    FOLDER/KEY/copy.json              [what it is: sizes, a checksum of each row group; the digest of that]
+    FOLDER/KEY/index.arrow            clip ids, lengths, labels: one row an utterance
+    FOLDER/KEY/{M}.values, {M}.valid  (W, d) float32 and (W,) bool of each modality
+    FOLDER/KEY/token_ids, token_steps (K,) int32
+
+KEY is a digest of the dataset's digest, the split, what is selected of it and its statistics. A copy appears whole, by one
+rename, or not at all. FOLDER is $MIMDATA_CACHE or mimdata/decoded in the user's cache folder, and holds at most so many bytes:
+the copies that were used longest ago go first. Deleting it costs one epoch's decoding, and disturbs no process that
+has it mapped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mimdata.mim.blocks import Block, Int64, Selected
+from mimdata.mim.dataset import Dataset
+from mimdata.mim.order import Rows
+
+FORMAT = 1
+ABOUT, INDEX = "copy.json", "index.arrow"
+CHECKED = 8  # row groups whose checksums are compared whenever a copy is opened
+ABANDONED = 86_400.0  # seconds after which a folder that nobody published is a crash's
+FREE = 0.5  # of the disk's free space, that a copy may take
+
+
+def cache_folder() -> Path:
+    """Where decoded copies lie."""
+    if asked := os.environ.get("MIMDATA_CACHE"):
+        return Path(asked) / "decoded"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mimdata" / "decoded"
+
+
+def key_of(dataset: Dataset, split: str, selected: Selected) -> str:
+    """The name of the copy: equal only where its bytes are."""
+    names = [f"{m}_{s}" for m in selected.modalities for s in dataset.pooled(m, selected.pooled)]
+    about = {
+        "format": FORMAT,
+        "dataset": dataset.manifest.digest,
+        "split": split,
+        "modalities": list(selected.modalities),
+        "columns": names,
+        "tokens": selected.tokens,
+        "statistics": {n: dataset.statistics(n) for n in names} if selected.standardise else None,
+    }
+    text = json.dumps(about, sort_keys=True, allow_nan=False)
+    return _digest(text.encode())[:32]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def open_copy(folder: Path, key: str) -> Block | None:
+    """The whole split as one block of mapped files; None where there is no sound copy. A damaged one is removed."""
+    place = folder / key
+    if not place.is_dir():
+        return None
+    try:
+        about, digest = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+        if (
+            _digest(json.dumps(about).encode()) != digest
+            or _digest((place / INDEX).read_bytes()) != about["index"]
+        ):
+            raise ValueError("a digest differs")
+        block = _mapped(place, about)
+        _check(block, about)
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        shutil.rmtree(place, ignore_errors=True)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(place / ABOUT)  # what was used last goes last
+    return block
+
+
+def _mapped(place: Path, about: Mapping[str, Any]) -> Block:
+    with pa.memory_map(str(place / INDEX)) as source:
+        index = pa.ipc.open_file(source).read_all().combine_chunks()
+    words, pieces = int(about["words"]), int(about["pieces"])
+
+    def numbers(name: str, kind: npt.DTypeLike, shape: tuple[int, ...]) -> Any:
+        if (place / name).stat().st_size != int(np.prod(shape)) * np.dtype(kind).itemsize:
+            raise ValueError(f"{name} is cut off")
+        if not np.prod(shape):
+            return np.zeros(shape, kind)
+        return np.memmap(place / name, kind, "r", shape=shape).view(np.ndarray)
+
+    emotions = [index.column(f"emotion_{i}").to_numpy() for i in range(about["emotions"])]
+    return Block(
+        clip_ids=index.column("clip_id").combine_chunks(),
+        first=_begins(index.column("words").to_numpy()),
+        values={m: numbers(f"{m}.values", np.float32, (words, d)) for m, d in about["dims"].items()},
+        valid={m: numbers(f"{m}.valid", np.bool_, (words,)) for m in about["dims"]},
+        sentiment=index.column("sentiment").to_numpy(),
+        emotions=np.stack(emotions, axis=1) if emotions else np.zeros((len(index), 0), np.float32),
+        token_first=_begins(index.column("pieces").to_numpy()),
+        token_ids=numbers("token_ids", np.int32, (pieces,)),
+        token_steps=numbers("token_steps", np.int32, (pieces,)),
+    )
+
+
+def _check(block: Block, about: Mapping[str, Any]) -> None:
+    """Compare some row groups with their checksums: those at both ends and some between."""
+    bounds, sums = about["groups"], about["checksums"]
+    for g in sorted({int(g) for g in np.linspace(0, len(sums) - 1, min(CHECKED, len(sums)))}):
+        if _checksum(_part(block, bounds[g], bounds[g + 1])) != sums[g]:
+            raise ValueError("a checksum differs")
+
+
+def _part(block: Block, begin: int, end: int) -> Sequence[npt.NDArray[Any]]:
+    words = slice(int(block.first[begin]), int(block.first[end]))
+    pieces = slice(int(block.token_first[begin]), int(block.token_first[end]))
+    numbers = [a[words] for m in sorted(block.values) for a in (block.values[m], block.valid[m])]
+    return [*numbers, block.token_ids[pieces], block.token_steps[pieces]]
+
+
+def _checksum(arrays: Sequence[npt.NDArray[Any]]) -> int:
+    found = 0
+    for array in arrays:
+        found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, found)
+    return found
+
+
+def _begins(lengths: npt.NDArray[Any]) -> Int64:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+@dataclass
+class Writer:
+    """Takes the blocks of a split's row groups in any order, from several threads, and publishes the copy when all are in.
+
+    `given_up`: the disk is full or the copy would be too large; the training goes on without it.
+    """
+
+    folder: Path
+    key: str
+    rows: Rows
+    limit: int
+    staging: Path | None = None
+    given_up: bool = False
+    _files: dict[str, int] = field(default_factory=dict)
+    _index: dict[int, pa.Table] = field(default_factory=dict)
+    _sums: dict[int, int] = field(default_factory=dict)
+    _pieces: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    _about: dict[str, Any] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, group: int, block: Block) -> None:
+        """Write the numbers of a row group to their place."""
+        with self._lock:
+            if self.given_up or group in self._sums:
+                return
+            try:
+                self._begin(block)
+                words = int(self.rows.begins[self.rows.first[group]])
+                for m, numbers in block.values.items() if self.staging else ():
+                    self._write(f"{m}.values", numbers, words * numbers.shape[1] * 4)
+                    self._write(f"{m}.valid", block.valid[m], words)
+            except OSError:
+                self._remove()
+                return
+            self._index[group] = _index(block)
+            self._pieces[group] = block.token_ids, block.token_steps
+            self._sums[group] = _checksum(_part(block, 0, len(block)))
+
+    def lacking(self) -> list[int]:
+        """The row groups that are not in yet; none where there will be no copy."""
+        with self._lock:
+            return [] if self.given_up else [g for g in range(len(self.rows.groups)) if g not in self._sums]
+
+    def finish(self) -> bool:
+        """Publish the copy if every row group is in. Whatever happens, nothing half-written stays."""
+        with self._lock:
+            if self.staging is None or len(self._sums) < len(self.rows.groups):
+                self._remove()
+                return False
+            try:
+                self._publish(self.staging)
+            except OSError:  # a full disk, or another process that was first
+                self._remove()
+                return False
+            self.staging = None
+        _make_room(self.folder, self.limit, self.key)
+        return True
+
+    def give_up(self) -> None:
+        """Remove what was written."""
+        with self._lock:
+            self._remove()
+
+    def _publish(self, staging: Path) -> None:
+        self._close()
+        order = range(len(self.rows.groups))
+        for i, name in enumerate(("token_ids", "token_steps")):
+            np.concatenate([self._pieces[g][i] for g in order]).tofile(staging / name)
+        index = pa.concat_tables([self._index[g] for g in order])
+        with pa.OSFile(str(staging / INDEX), "wb") as sink, pa.ipc.new_file(sink, index.schema) as file:
+            file.write_table(index)
+        about = self._about | {
+            "words": int(self.rows.begins[-1]),
+            "pieces": sum(len(ids) for ids, _ in self._pieces.values()),
+            "groups": [int(n) for n in self.rows.first],
+            "checksums": [self._sums[g] for g in order],
+            "index": _digest((staging / INDEX).read_bytes()),
+        }
+        both = [about, _digest(json.dumps(about).encode())]
+        (staging / ABOUT).write_text(json.dumps(both), encoding="utf-8")
+        for written in staging.iterdir():
+            _sync(written)
+        staging.rename(self.folder / self.key)
+
+    def _begin(self, block: Block) -> None:
+        if self.staging is not None:
+            return
+        dims = {m: numbers.shape[1] for m, numbers in block.values.items()}
+        size = int(self.rows.begins[-1]) * (4 * sum(dims.values()) + len(dims))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if size > min(self.limit, FREE * shutil.disk_usage(self.folder).free):
+            self.given_up = True
+            return
+        self.staging = Path(tempfile.mkdtemp(prefix=f".{self.key}-", dir=self.folder))
+        self._about = {"format": FORMAT, "dims": dims, "emotions": block.emotions.shape[1]}
+        for m in dims:
+            for name in (f"{m}.values", f"{m}.valid"):
+                self._files[name] = os.open(self.staging / name, os.O_WRONLY | os.O_CREAT)
+
+    def _remove(self) -> None:
+        self.given_up = True
+        self._close()
+        self._pieces.clear()
+        self._index.clear()
+        if self.staging is not None:
+            shutil.rmtree(self.staging, ignore_errors=True)
+            self.staging = None
+
+    def _write(self, name: str, numbers: npt.NDArray[Any], at: int) -> None:
+        content = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data
+        while content:
+            done = os.pwrite(self._files[name], content, at)
+            content, at = content[done:], at + done
+
+    def _close(self) -> None:
+        for file in self._files.values():
+            with contextlib.suppress(OSError):
+                os.close(file)
+        self._files.clear()
+
+
+def _index(block: Block) -> pa.Table:
+    columns: dict[str, Any] = {
+        "clip_id": block.clip_ids,
+        "words": block.lengths,
+        "pieces": np.diff(block.token_first),
+        "sentiment": block.sentiment,
+    }
+    return pa.table(columns | {f"emotion_{i}": block.emotions[:, i] for i in range(block.emotions.shape[1])})
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _make_room(folder: Path, limit: int, newest: str) -> None:
+    """Remove the copies that were used longest ago until the rest fits, and staging folders that a crash has left."""
+    copies = []
+    for place in folder.iterdir():
+        if place.name.startswith(".") and time.time() - place.stat().st_mtime > ABANDONED:
+            shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            used = (place / ABOUT).stat().st_mtime
+            copies.append((used, sum(f.stat().st_size for f in place.iterdir()), place))
+    total = sum(size for _, size, _ in copies)
+    for _, size, place in sorted(copies):
+        if total <= limit:
+            break
+        if place.name != newest:
+            shutil.rmtree(place, ignore_errors=True)
+            total -= size
