@@ -17,7 +17,7 @@ from mimdata.pipeline.records import Float32, Tokens, Track, Words
 
 T = TypeVar("T", bound=np.generic)
 
-VERSION = 2  # raised whenever the same inputs give another row
+VERSION = 3  # raised whenever the same inputs give another row
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mimdata.pipeline.alignment.pool import SLIVER, Pooled, Weights, pool, pool_tokens
+from mimdata.pipeline.alignment.pool import SDK_SLIVER, SLIVER, Pooled, Weights, pool, pool_tokens
 from mimdata.pipeline.records import Float32, Reason, Tokens, Track
 
 
@@ -44,6 +47,14 @@ def test_plain_mean_counts_every_intersecting_frame_alike() -> None:
     assert pooled.statistics["mean"][:, 0].tolist() == [4.0, 6.0]
     assert pooled.frames.tolist() == [3, 2]
     assert not pooled.nearest.any()
+
+
+def test_plain_mean_leaves_out_what_the_sdk_takes_for_no_overlap() -> None:
+    track, words = track_of(SECONDS, [0, 4, 8, 100]), intervals_of((0.9995, 2.002), (1.9995, 2.0005))
+    plain = pool(track, words, weights="mean")
+    assert plain.frames.tolist() == [2, 0]
+    assert plain.statistics["mean"][0, 0] == 6
+    assert pool(track, words).frames.tolist() == [3, 1]
 
 
 def test_word_shorter_than_a_frame_takes_the_nearest_and_says_so() -> None:
@@ -114,7 +125,7 @@ def reference(track: Track, intervals: Float32, weights: Weights) -> Pooled:
         chosen = []
         for k, (s, e) in enumerate(track.times.astype(float).tolist()):
             shared = min(b, e) - max(a, s)
-            if track.valid[k] and shared > SLIVER:
+            if track.valid[k] and shared > (SLIVER if weights == "overlap" else SDK_SLIVER):
                 chosen.append((k, shared, e - s, abs((s + e) / 2 - (a + b) / 2)))
         if not chosen:
             continue
@@ -195,6 +206,35 @@ def test_precision_holds_on_a_long_track_far_from_zero() -> None:
     pooled = pool(track_of(np.stack([edges[:-1], edges[1:]], 1), values), intervals_of((1500, 1501)))
     assert pooled.statistics["mean"][0, 0] == 1e6 + 0.5
     assert pooled.statistics["std"][0, 0] == 0.5
+
+
+@pytest.mark.parametrize("weights", ["overlap", "mean"])
+def test_longer_clips_run_no_more_python(weights: Weights) -> None:
+    assert len({steps_of_python(seconds, weights) for seconds in (10, 60, 360)}) == 1
+
+
+def steps_of_python(seconds: int, weights: Weights) -> int:
+    """Lines run and functions called, here and in numpy, to pool so many seconds of speech."""
+    edges = np.arange(100 * seconds + 1) / 100
+    values = np.random.default_rng(0).standard_normal((100 * seconds, 3))
+    track = track_of(np.stack([edges[:-1], edges[1:]], 1), values, invalid=tuple(range(0, 100 * seconds, 7)))
+    starts = np.arange(0, seconds - 1, 0.4)
+    words = np.stack([starts, starts + np.where(np.arange(len(starts)) % 5, 0.3, 0.004)], 1)
+    steps = 0
+
+    def count(*_: object) -> Any:
+        nonlocal steps
+        steps += 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        pooled = pool(track, words.astype(np.float32), weights=weights)
+    finally:
+        sys.settrace(before)
+    assert pooled.valid.sum() > seconds
+    return steps
 
 
 def test_word_pieces_are_averaged_and_special_tokens_left_out() -> None:
