@@ -30,10 +30,10 @@ class Selected:
 
     def columns(self, dataset: Dataset) -> list[str]:
         """The columns to read."""
-        names = ["clip_id", "sentiment", *(f"emotion_{name}" for name in dataset.emotions), "word_type"]
+        names = ["clip_id", "sentiment", *(f"emotion_{name}" for name in dataset.emotions)]
         for m in self.modalities:
             names += [f"{m}_valid", *(f"{m}_{s}" for s in dataset.pooled(m, self.pooled))]
-        return names + (["token_ids", "token_words"] if self.tokens else [])
+        return names + (["word_type", "token_ids", "token_words"] if self.tokens else [])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def decode(table: pa.Table, dataset: Dataset, selected: Selected) -> Block:
     emotions = np.zeros((len(table), len(dataset.emotions)), np.float32)
     for i, name in enumerate(dataset.emotions):
         emotions[:, i] = table.column(f"emotion_{name}").to_numpy()
-    first = _offsets(table, "word_type")
+    first = _offsets(table, f"{selected.modalities[0]}_valid")
     ids, steps, token_first = _tokens(table, first) if selected.tokens else _no_tokens(len(table))
     return Block(
         clip_ids=table.column("clip_id").combine_chunks(),

@@ -25,9 +25,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ from mimdata.mim.order import Rows
 FORMAT = 1
 ABOUT, INDEX = "copy.json", "index.arrow"
 CHECKED = 8  # row groups whose checksums are compared whenever a copy is opened
+WAITING = 8  # blocks that wait to be written
 ABANDONED = 86_400.0  # seconds after which a folder that nobody published is a crash's
 FREE = 0.5  # of the disk's free space, that a copy may take
 
@@ -146,81 +147,91 @@ def _begins(lengths: npt.NDArray[Any]) -> Int64:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
-@dataclass
 class Writer:
-    """Takes the blocks of a split's row groups in any order, from several threads, and publishes the copy when all are in.
+    """Takes the blocks of a split's row groups in any order, from any thread, and publishes the copy when all are in.
 
-    `given_up`: the disk is full or the copy would be too large; the training goes on without it.
+    A thread of its own writes, a few blocks behind. Where the disk is full or the copy would be too large, it gives up and
+    the training goes on without.
     """
 
-    folder: Path
-    key: str
-    rows: Rows
-    limit: int
-    staging: Path | None = None
-    given_up: bool = False
-    _files: dict[str, int] = field(default_factory=dict)
-    _index: dict[int, pa.Table] = field(default_factory=dict)
-    _sums: dict[int, int] = field(default_factory=dict)
-    _pieces: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    _about: dict[str, Any] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    def __init__(self, folder: Path, key: str, rows: Rows, limit: int) -> None:
+        self._folder, self._key, self._rows, self._limit = folder, key, rows, limit
+        self._staging: Path | None = None
+        self._given_up = False
+        self._asked: set[int] = set()
+        self._files: dict[str, int] = {}
+        self._index: dict[int, pa.Table] = {}
+        self._sums: dict[int, int] = {}
+        self._pieces: dict[int, tuple[Any, Any]] = {}
+        self._about: dict[str, Any] = {}
+        self._room = Semaphore(WAITING)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mimdata-copy")
 
     def add(self, group: int, block: Block) -> None:
-        """Write the numbers of a row group to their place."""
-        with self._lock:
-            if self.given_up or group in self._sums:
-                return
-            try:
-                self._begin(block)
-                words = int(self.rows.begins[self.rows.first[group]])
-                for m, numbers in block.values.items() if self.staging else ():
-                    self._write(f"{m}.values", numbers, words * numbers.shape[1] * 4)
-                    self._write(f"{m}.valid", block.valid[m], words)
-            except OSError:
-                self._remove()
-                return
-            self._index[group] = _index(block)
-            self._pieces[group] = block.token_ids, block.token_steps
-            self._sums[group] = _checksum(_part(block, 0, len(block)))
+        """Write the numbers of a row group to their place, soon. Waits while too many wait already."""
+        if self._given_up or group in self._asked:
+            return
+        self._asked.add(group)
+        self._room.acquire()
+        self._thread.submit(self._add, group, block).add_done_callback(lambda _: self._room.release())
 
     def lacking(self) -> list[int]:
-        """The row groups that are not in yet; none where there will be no copy."""
-        with self._lock:
-            return [] if self.given_up else [g for g in range(len(self.rows.groups)) if g not in self._sums]
+        """The row groups that nobody has brought; none where there will be no copy."""
+        return [] if self._given_up else [g for g in range(len(self._rows.groups)) if g not in self._asked]
 
     def finish(self) -> bool:
         """Publish the copy if every row group is in. Whatever happens, nothing half-written stays."""
-        with self._lock:
-            if self.staging is None or len(self._sums) < len(self.rows.groups):
-                self._remove()
-                return False
-            try:
-                self._publish(self.staging)
-            except OSError:  # a full disk, or another process that was first
-                self._remove()
-                return False
-            self.staging = None
-        _make_room(self.folder, self.limit, self.key)
-        return True
+        found: bool = self._thread.submit(self._finish).result()
+        self._thread.shutdown()
+        return found
 
     def give_up(self) -> None:
-        """Remove what was written."""
-        with self._lock:
+        """Remove what was written, unless it is published."""
+        self._given_up = True
+        self._thread.shutdown(cancel_futures=True)
+        self._remove()
+
+    def _add(self, group: int, block: Block) -> None:
+        if self._given_up:
+            return
+        try:
+            self._begin(block)
+            words = int(self._rows.begins[self._rows.first[group]])
+            for m, numbers in block.values.items() if self._staging else ():
+                self._write(f"{m}.values", numbers, words * numbers.shape[1] * 4)
+                self._write(f"{m}.valid", block.valid[m], words)
+        except OSError:
             self._remove()
+            return
+        self._index[group] = _index(block)
+        self._pieces[group] = block.token_ids, block.token_steps
+        self._sums[group] = _checksum(_part(block, 0, len(block)))
+
+    def _finish(self) -> bool:
+        if self._staging is None or len(self._sums) < len(self._rows.groups):
+            self._remove()
+            return False
+        try:
+            self._publish(self._staging)
+        except OSError:  # a full disk, or another process that was first
+            self._remove()
+            return False
+        self._staging = None
+        _make_room(self._folder, self._limit, self._key)
+        return True
 
     def _publish(self, staging: Path) -> None:
         self._close()
-        order = range(len(self.rows.groups))
+        order = range(len(self._rows.groups))
         for i, name in enumerate(("token_ids", "token_steps")):
             np.concatenate([self._pieces[g][i] for g in order]).tofile(staging / name)
         index = pa.concat_tables([self._index[g] for g in order])
         with pa.OSFile(str(staging / INDEX), "wb") as sink, pa.ipc.new_file(sink, index.schema) as file:
             file.write_table(index)
         about = self._about | {
-            "words": int(self.rows.begins[-1]),
+            "words": int(self._rows.begins[-1]),
             "pieces": sum(len(ids) for ids, _ in self._pieces.values()),
-            "groups": [int(n) for n in self.rows.first],
+            "groups": [int(n) for n in self._rows.first],
             "checksums": [self._sums[g] for g in order],
             "index": _digest((staging / INDEX).read_bytes()),
         }
@@ -228,31 +239,34 @@ class Writer:
         (staging / ABOUT).write_text(json.dumps(both), encoding="utf-8")
         for written in staging.iterdir():
             _sync(written)
-        staging.rename(self.folder / self.key)
+        staging.rename(self._folder / self._key)
 
     def _begin(self, block: Block) -> None:
-        if self.staging is not None:
+        if self._staging is not None:
             return
         dims = {m: numbers.shape[1] for m, numbers in block.values.items()}
-        size = int(self.rows.begins[-1]) * (4 * sum(dims.values()) + len(dims))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if size > min(self.limit, FREE * shutil.disk_usage(self.folder).free):
-            self.given_up = True
+        words = int(self._rows.begins[-1])
+        size = words * (4 * sum(dims.values()) + len(dims))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if size > min(self._limit, FREE * shutil.disk_usage(self._folder).free):
+            self._given_up = True
             return
-        self.staging = Path(tempfile.mkdtemp(prefix=f".{self.key}-", dir=self.folder))
+        self._staging = Path(tempfile.mkdtemp(prefix=f".{self._key}-", dir=self._folder))
         self._about = {"format": FORMAT, "dims": dims, "emotions": block.emotions.shape[1]}
-        for m in dims:
-            for name in (f"{m}.values", f"{m}.valid"):
-                self._files[name] = os.open(self.staging / name, os.O_WRONLY | os.O_CREAT)
+        for m, dim in dims.items():
+            for name, width in ((f"{m}.values", 4 * dim), (f"{m}.valid", 1)):
+                self._files[name] = os.open(self._staging / name, os.O_WRONLY | os.O_CREAT)
+                if words:  # all room at once: a full disk shows now, and writing is ten times as fast
+                    os.posix_fallocate(self._files[name], 0, width * words)
 
     def _remove(self) -> None:
-        self.given_up = True
+        self._given_up = True
         self._close()
         self._pieces.clear()
         self._index.clear()
-        if self.staging is not None:
-            shutil.rmtree(self.staging, ignore_errors=True)
-            self.staging = None
+        if self._staging is not None:
+            shutil.rmtree(self._staging, ignore_errors=True)
+            self._staging = None
 
     def _write(self, name: str, numbers: npt.NDArray[Any], at: int) -> None:
         content = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data

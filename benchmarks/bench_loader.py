@@ -1,0 +1,312 @@
+"""How fast do batches come? Word-aligned utterances of random numbers, batches of 64, shuffled, warm page cache.
+
+Each utterance has 5 to 50 words of 384 + 25 + 16 float32. Ours: the first epoch straight from the shards, which also writes
+the decoded copy; the same without a copy; later epochs from the copy. Against it a shuffled copy out of one memory map
+into padded batches, which is what the memory can do, and, with --peers, LitData, MosaicML Streaming, WebDataset and
+`datasets`, each in an environment of its own and used as its documentation recommends (loader_peers.py).
+
+    python benchmarks/bench_loader.py [--rows 100000] [--peers] [--work .results/loader]
+
+Writes its section of docs/performance.md. What was generated is kept under --work for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from report import markdown, publish
+
+from mimdata.mim.dataset import open_dataset
+from mimdata.mim.decoded import key_of
+from mimdata.mim.loader import Feed, Loading
+from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, matrix_type, row_fields, value_leaves
+from mimdata.pipeline.dataset.writer import PARQUET
+
+DIMS = {"text": 384, "audio": 25, "vision": 16}
+SHORTEST, LONGEST, BATCH, SHARD = 5, 50, 64, 1024
+WAYS = ("shards, writing the copy", "shards alone", "copy", "memory map")
+PEERS = ("litdata", "streaming", "webdataset", "datasets")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--work", type=Path, default=Path(".results/loader"))
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    version = generate(options.work, options.rows)
+    if options.measure:
+        print(json.dumps(measure(options.measure, version, options.work)))
+        return
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    for _ in range(options.times):
+        for way in WAYS:
+            found[way].append(_in_a_process(way, options))
+    if options.peers:
+        found |= _peers(options)
+    publish(
+        f"The loader, {options.rows:,} utterances",
+        f"benchmarks/bench_loader.py --rows {options.rows}" + (" --peers" if options.peers else ""),
+        _body(found, options),
+        ("mimdata", "torch", "pyarrow"),
+    )
+
+
+def generate(work: Path, rows: int) -> Path:
+    """A dataset version of so many utterances in shards of 1,024; equal calls give equal bytes."""
+    folder = work / f"{rows}"
+    if (folder / FILE).exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    random, shards = np.random.default_rng(rows), []
+    for number, first in enumerate(range(0, rows, SHARD)):
+        file = folder / f"train-{number:05d}.parquet"
+        table = _table(random, first, min(SHARD, rows - first))
+        leaves = dict.fromkeys(value_leaves(table.schema), "BYTE_STREAM_SPLIT")
+        pq.write_table(table, file, **PARQUET, column_encoding=leaves)
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        shards.append(
+            {
+                "file": file.name,
+                "split": "train",
+                "rows": len(table),
+                "bytes": file.stat().st_size,
+                "sha256": sha256,
+            }
+        )
+    content = {
+        "format": FORMAT,
+        "corpus": "random",
+        "rows": rows,
+        "splits": {"train": rows},
+        "shards": shards,
+        "modalities": {
+            m: {"dim": d, "feature_names": [f"{m}_{i}" for i in range(d)], "statistics": ["mean"], "step": {}}
+            for m, d in DIMS.items()
+        },
+        "emotions": [],
+        "statistics": {
+            f"{m}_mean": {"mean": [0.0] * d, "std": [1.0] * d, "count": 1} for m, d in DIMS.items()
+        },
+        "aligner": {"step": "given"},
+        "pooling": {"weights": "overlap", "statistics": ["mean"], "pauses": "drop"},
+    }
+    sha256 = digest_of(content)
+    manifest = Manifest({"version": sha256[:12], "digest": sha256, "created": "", **content})
+    (folder / FILE).write_text(manifest.to_json(), encoding="utf-8")
+    return folder
+
+
+def _table(random: np.random.Generator, first: int, rows: int) -> pa.Table:
+    lengths = random.integers(SHORTEST, LONGEST + 1, rows)
+    words = int(lengths.sum())
+    begins = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+
+    def each(values: Any, kind: pa.DataType) -> pa.Array:
+        return pa.ListArray.from_arrays(begins, pa.array(values, kind))
+
+    ids = [f"v{(first + i) // 8}[{(first + i) % 8}]" for i in range(rows)]
+    columns: dict[str, Any] = {
+        "clip_id": ids,
+        "video_id": [name.partition("[")[0] for name in ids],
+        "segment": [(first + i) % 8 for i in range(rows)],
+        "split": ["train"] * rows,
+        "speaker": [None] * rows,
+        "language": ["en"] * rows,
+        "source": ["x.mp4"] * rows,
+        "start": [None] * rows,
+        "end": [None] * rows,
+        "text": [""] * rows,
+        "sentiment": random.uniform(-3, 3, rows),
+        "words": each(["word"] * words, pa.string()),
+        "word_type": each(["word"] * words, pa.string()),
+        "word_start": each(np.arange(words, dtype=np.float32), pa.float32()),
+        "word_end": each(np.arange(words, dtype=np.float32), pa.float32()),
+        "word_confidence": each(np.ones(words, np.float32), pa.float32()),
+        "word_status": each(["aligned"] * words, pa.string()),
+        "alignment": ["given"] * rows,
+        "suspect": [[]] * rows,
+    }
+    for m, d in DIMS.items():
+        kind = matrix_type(d)
+        flat = pa.array(random.standard_normal(words * d, np.float32))
+        lines = pa.FixedSizeListArray.from_arrays(flat, type=kind.value_type)
+        columns |= {
+            f"{m}_mean": pa.ListArray.from_arrays(begins, lines, type=kind),
+            f"{m}_valid": each(np.ones(words, np.bool_), pa.bool_()),
+            f"{m}_frames": each(np.ones(words, np.int32), pa.int32()),
+            f"{m}_nearest": each(np.zeros(words, np.bool_), pa.bool_()),
+        }
+    fields = [*UTTERANCE_FIELDS, *row_fields({m: (d, ("mean",)) for m, d in DIMS.items()}, tokens=False)]
+    schema = pa.schema(fields)
+    arrays = [c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type) for f in schema]
+    return pa.table(arrays, schema=schema)
+
+
+def _in_a_process(way: str, options: argparse.Namespace) -> dict[str, float]:
+    call = [
+        sys.executable,
+        __file__,
+        "--measure",
+        way,
+        "--rows",
+        str(options.rows),
+        "--work",
+        str(options.work),
+    ]
+    done = subprocess.run(call, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(way: str, version: Path, work: Path) -> dict[str, float]:
+    """{first: seconds to the first batch, rate: utterances/s of the whole epoch, rss: peak GiB of private memory}."""
+    began = time.perf_counter()
+    batches = iter(_batches(way, version, work))
+    count = len(next(batches))
+    first = time.perf_counter() - began
+    private = 0.0
+    for i, n in enumerate(map(len, batches)):
+        count += n
+        if i % 50 == 0:
+            private = max(private, _private())
+    seconds = time.perf_counter() - began
+    return {
+        "first": first,
+        "rate": count / seconds,
+        "rss": private,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def _private() -> float:
+    """GiB that belong to this process alone: what is mapped from files can be dropped at any time and is not counted."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0.0
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return int(lines["RssAnon"].split()[0]) / 2**20
+
+
+def _batches(way: str, version: Path, work: Path) -> Iterator[Any]:
+    copies = work / "copies"
+    dataset = open_dataset(version)
+    loading = Loading(
+        tuple(DIMS), steps=LONGEST, batch_size=BATCH, standardise=True, copies_gib=1000, copies=copies
+    )
+    if way == "memory map":
+        return _memory_map(copies / key_of(dataset, "train", loading.selected), version)
+    if way == "shards, writing the copy":
+        shutil.rmtree(copies / key_of(dataset, "train", loading.selected), ignore_errors=True)
+    if way == "shards alone":
+        loading = replace(loading, copies_gib=0)
+    return Feed(dataset, "train", loading).batches((0, 1))
+
+
+def _memory_map(place: Path, version: Path) -> Iterator[list[Any]]:
+    """What needs doing and nothing else: rows of one shuffle out of mapped files into fresh padded arrays."""
+    lengths = np.concatenate(
+        [
+            pq.ParquetFile(f).read(["word_start"]).column(0).combine_chunks().value_lengths().to_numpy()
+            for f in sorted(version.glob("*.parquet"))
+        ]
+    )
+    begins = np.concatenate([[0], np.cumsum(lengths)])
+    values = {
+        m: np.memmap(place / f"{m}.values", np.float32, "r").view(np.ndarray).reshape(-1, d)
+        for m, d in DIMS.items()
+    }
+    order = np.random.default_rng(0).permutation(len(lengths))
+    for at in range(0, len(order), BATCH):
+        rows = order[at : at + BATCH]
+        made = {m: np.zeros((len(rows), int(lengths[rows].max()), d), np.float32) for m, d in DIMS.items()}
+        for m, numbers in made.items():
+            for i, row in enumerate(rows):
+                numbers[i, : lengths[row]] = values[m][begins[row] : begins[row] + lengths[row]]
+        yield list(rows)
+
+
+def _peers(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    here = Path(__file__).parent
+    python = options.work / "peers" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(options.work / "peers")], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", "-r", str(here / "loader_peers.txt")], check=True
+        )
+    source = options.work / f"{options.rows}"
+    found: dict[str, list[dict[str, float]]] = {}
+    for name in PEERS:
+        call = [
+            str(python),
+            str(here / "loader_peers.py"),
+            name,
+            str(source),
+            str(options.work / "peers-data"),
+        ]
+        done = subprocess.run([*call, str(options.times)], check=True, capture_output=True, text=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace) -> str:
+    def median(way: str, name: str) -> float:
+        return statistics.median(run[name] for run in found[way])
+
+    peers = [name for name in PEERS if name in found]
+    best = max((median(name, "rate") for name in peers), default=None)
+    rows = []
+    for way in found:
+        rate = median(way, "rate")
+        rows.append(
+            (
+                f"ours, {way}" if way in WAYS[:3] else way,
+                f"{rate:,.0f}",
+                f"{rate / median('memory map', 'rate'):.2f}",
+                f"{rate / best:.1f}×" if best else "",
+                f"{median(way, 'first'):.2f}",
+                f"{median(way, 'rss'):.2f}",
+            )
+        )
+    names: Sequence[str] = (
+        "",
+        "utterances/s",
+        "of the memory map",
+        "of the best peer",
+        "first batch, s",
+        "memory, GiB",
+    )
+    size = sum(f.stat().st_size for f in (options.work / f"{options.rows}").glob("*.parquet")) / 2**30
+    return (
+        f"{options.rows:,} utterances of {SHORTEST} to {LONGEST} words, {'/'.join(map(str, DIMS.values()))} float32 a word, "
+        f"{size:.1f} GiB of Parquet; batches of {BATCH}, shuffled, standardised, padded; medians of {options.times} epochs, each in "
+        "a process of its own; the rate includes the start. *memory* is the process's own (anonymous) memory at its peak; "
+        "mapped files are the page cache's.\n\n" + markdown(names, rows)
+    )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
