@@ -18,6 +18,9 @@ Statistic = Literal["mean", "std", "max"]
 SLIVER = 1e-5
 SDK_SLIVER = 1e-3  # what the CMU Multimodal SDK takes for no overlap ("epsilon" in its dataset.py)
 
+# Frames that are summed along the rows, before `add.reduceat`, which walks down each column, sums the rest.
+BLOCK = 8
+
 _Int = npt.NDArray[np.int64]
 _Float = npt.NDArray[np.float64]
 
@@ -39,18 +42,27 @@ class Pooled:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """p pairs of a word and a frame that belong together, ordered by word: indices and weights, each (p,).
-
-    No weights where all pairs count alike.
-    """
+    """p pairs of a word and a frame that belong together, ordered by word: indices and weights, each (p,)."""
 
     word: _Int
     frame: _Int
-    weight: _Float | None
+    weight: _Float
 
     def __getitem__(self, chosen: Bool) -> _Pairs:
-        weight = None if self.weight is None else self.weight[chosen]
-        return _Pairs(self.word[chosen], self.frame[chosen], weight)
+        return _Pairs(self.word[chosen], self.frame[chosen], self.weight[chosen])
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The pairs of r words in b blocks of BLOCK, each word's last one filled up with its last frame, weightless.
+
+    frame (b, BLOCK), weight (b, BLOCK); first (r,): each word's first block; count (r,): how many it has.
+    """
+
+    frame: _Int
+    weight: _Float
+    first: _Int
+    count: _Int
 
 
 def pool(
@@ -74,10 +86,10 @@ def pool(
     there = np.flatnonzero(track.valid)
     times = track.times[there].astype(np.float64)
     pairs = _overlaps(words, times, SLIVER if weights == "overlap" else SDK_SLIVER)
-    weight, nearest = None, np.zeros(len(words), np.bool_)
+    nearest = np.zeros(len(words), np.bool_)
     if weights == "overlap":
         pairs, nearest = _nearest_for_short(pairs, words, times)
-        weight = pairs.weight
+    weight = pairs.weight if weights == "overlap" else np.ones_like(pairs.weight)
     pairs = _Pairs(pairs.word, there[pairs.frame], weight)
     return _reduce(track.values, pairs, len(words), statistics, nearest)
 
@@ -86,7 +98,7 @@ def pool_tokens(tokens: Tokens, n_words: int) -> Pooled:
     """Mean of each word's word pieces → (n_words, d); a word without pieces is not valid and zero."""
     frame = np.flatnonzero((tokens.words >= 0) & (tokens.words < n_words))
     frame = frame[np.argsort(tokens.words[frame], kind="stable")]
-    pairs = _Pairs(tokens.words[frame].astype(np.int64), frame, None)
+    pairs = _Pairs(tokens.words[frame].astype(np.int64), frame, np.ones(len(frame)))
     return _reduce(tokens.values, pairs, n_words, ("mean",), np.zeros(n_words, np.bool_))
 
 
@@ -132,44 +144,46 @@ def _starts(sorted_words: _Int) -> _Int:
     return np.flatnonzero(np.diff(sorted_words, prepend=-1))
 
 
-def _reduce(values: Float32, pairs: _Pairs, n_words: int, statistics: Sequence[str], nearest: Bool) -> Pooled:
+def _in_blocks(pairs: _Pairs) -> _Blocks:
+    """Each word's pairs in blocks of its own."""
     starts = _starts(pairs.word)
+    lengths = np.diff(starts, append=len(pairs.word))
+    count = -(-lengths // BLOCK)
+    first = np.cumsum(count) - count
+    slot = np.arange(len(pairs.word)) + np.repeat(first * BLOCK - starts, lengths)
+    frame = np.repeat(pairs.frame[starts + lengths - 1], count * BLOCK)
+    weight = np.zeros(len(frame))
+    frame[slot], weight[slot] = pairs.frame, pairs.weight
+    return _Blocks(frame.reshape(-1, BLOCK), weight.reshape(-1, BLOCK), first, count)
+
+
+def _reduce(values: Float32, pairs: _Pairs, n_words: int, statistics: Sequence[str], nearest: Bool) -> Pooled:
     frames = np.bincount(pairs.word, minlength=n_words).astype(np.int32)
     valid = frames > 0
-    rows = _statistics(values[pairs.frame], pairs.weight, starts, statistics) if len(starts) else {}
+    rows = _statistics(values, _in_blocks(pairs), statistics) if len(pairs.word) else {}
     pooled = {name: np.zeros((n_words, values.shape[1]), np.float32) for name in statistics}
     for name, row in rows.items():
         pooled[name][valid] = row
     return Pooled(pooled, frames, valid, nearest)
 
 
-def _statistics(
-    values: Float32, weight: _Float | None, starts: _Int, statistics: Sequence[str]
-) -> dict[str, Float32]:
-    """The statistics of each run of values (p, d) that begins at `starts` (r,) → (r, d) each.
+def _statistics(values: Float32, blocks: _Blocks, statistics: Sequence[str]) -> dict[str, Float32]:
+    """The statistics of each word's frames among values (n, d) → (r, d) each.
 
-    Sums are float64, one run at a time: precise however long the track and however far from zero its values.
-    The standard deviation is taken about the mean as float32 has it, which a constant run equals to the bit.
+    Sums are float64, a word at a time: precise however long the track and however far from zero its values.
+    The standard deviation is taken about the mean as float32 has it, which a constant equals to the bit.
     """
     found: dict[str, Float32] = {}
-    if "mean" in statistics or "std" in statistics:
-        mean = _average(values, weight, starts)
+    x = values.take(blocks.frame, axis=0)
+    weight = np.add.reduceat(blocks.weight.sum(axis=1), blocks.first)[:, None]
+    mean = np.add.reduceat(np.einsum("bkd,bk->bd", x, blocks.weight), blocks.first) / weight
+    if "mean" in statistics:
+        found["mean"] = mean.astype(np.float32)
+    if "std" in statistics:
         centre = mean.astype(np.float32)
-        if "mean" in statistics:
-            found["mean"] = centre
-        if "std" in statistics:
-            around = np.repeat(centre, np.diff(starts, append=len(values)), axis=0)
-            off = np.subtract(values, around, dtype=np.float64)
-            variance = _average(np.square(off, out=off), weight, starts) - (mean - centre) ** 2
-            found["std"] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
+        off = np.subtract(x, np.repeat(centre, blocks.count, axis=0)[:, None], dtype=np.float64)
+        square = np.add.reduceat(np.einsum("bkd,bkd,bk->bd", off, off, blocks.weight), blocks.first) / weight
+        found["std"] = np.sqrt(np.maximum(square - (mean - centre) ** 2, 0)).astype(np.float32)
     if "max" in statistics:
-        found["max"] = np.maximum.reduceat(values, starts)
+        found["max"] = np.maximum.reduceat(x.max(axis=1), blocks.first)
     return found
-
-
-def _average(values: Float32 | _Float, weight: _Float | None, starts: _Int) -> _Float:
-    """Weighted mean of each run of values (p, d) → (r, d)."""
-    if weight is None:
-        counts = np.diff(starts, append=len(values))[:, None]
-        return np.add.reduceat(values, starts, dtype=np.float64) / counts
-    return np.add.reduceat(values * weight[:, None], starts) / np.add.reduceat(weight, starts)[:, None]
