@@ -20,7 +20,7 @@ from mimdata.pipeline.steps import Step
 from mimdata.pipeline.store.codec import decode
 from mimdata.pipeline.store.fingerprint import differences
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.index import Index
+from mimdata.pipeline.store.index import Index, count_done
 from mimdata.pipeline.store.parts import Failure, failure_at, read_rows
 from mimdata.pipeline.store.snapshot import Entry, Snapshot, corpora
 
@@ -35,22 +35,16 @@ def status(store: Folder) -> dict[str, Any]:
 
 def _corpus_status(store: Folder, name: str) -> dict[str, Any]:
     snapshot = Snapshot(store, name)
-    entries = list(snapshot.entries().values())
-    kinds = sorted({kind for entry in entries for kind in entry.keys})
-    done = {kind: _done(Index(store, kind), kind, entries) for kind in kinds}
+    clips, keys = snapshot.keys()
+    done = {kind: count_done(store, kind, mine) for kind, mine in keys.items()}
     return {
-        "clips": len(entries),
+        "clips": clips,
         "tracks": {kind.removeprefix(TRACKS): n for kind, n in done.items() if kind.startswith(TRACKS)},
         "words": done.get(WORDS, 0),
         "rows": done.get("rows", 0),
-        "failures": len(snapshot.failures()),
+        "failures": snapshot.failed(),
         "ledger": snapshot.ledger(),
     }
-
-
-def _done(index: Index, kind: str, entries: list[Entry]) -> int:
-    found = (index.find(entry.keys[kind]) for entry in entries if kind in entry.keys)
-    return sum(location is not None and not location.failed for location in found)
 
 
 def _versions(store: Folder, corpus: str) -> list[dict[str, Any]]:

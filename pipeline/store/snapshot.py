@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.store.folder import Folder
@@ -93,6 +94,14 @@ class Snapshot:
         rows = self._rows("clips.parquet")
         return {row["clip_id"]: _entry(row) for row in rows}
 
+    def keys(self) -> tuple[int, dict[str, pa.Array]]:
+        """How many clips there are, and the keys of their results by kind, without an object a clip."""
+        if not self.folder.exists("clips.parquet"):
+            return 0, {}
+        column = from_bytes(self.folder.read("clips.parquet"), ["keys"]).column(0).combine_chunks()
+        kinds = {str(kind) for kind in column.keys.unique().to_pylist()}
+        return len(column), {k: column.items.filter(pc.equal(column.keys, k)) for k in sorted(kinds)}
+
     def save_entries(self, entries: Iterable[Entry]) -> None:
         """Replace the list of clips."""
         self._write("clips.parquet", [_clip_row(entry) for entry in entries], CLIPS)
@@ -100,6 +109,11 @@ class Snapshot:
     def failures(self) -> list[FailureRow]:
         """The failures table: by stage, then in corpus order."""
         return [FailureRow(**row) for row in self._rows("failures.parquet")]
+
+    def failed(self) -> int:
+        """Rows of the failures table."""
+        name = "failures.parquet"
+        return len(from_bytes(self.folder.read(name), ["stage"])) if self.folder.exists(name) else 0
 
     def save_failures(self, rows: Iterable[FailureRow]) -> None:
         """Replace the failures table."""

@@ -12,7 +12,7 @@ import pytest
 from mimdata.pipeline.records import Reason, Tokens, Track, Words
 from mimdata.pipeline.store.codec import Result, decode, encode, schema_of, table
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.index import Index
+from mimdata.pipeline.store.index import Index, count_done
 from mimdata.pipeline.store.parts import Failure, Outcome, Receipt, failure_at, read_rows, write_part
 
 TRACK = Track(
@@ -140,6 +140,26 @@ def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(
         assert len(list(Path(store.path()).rglob(".tmp-*"))) == 2
         store.sweep()
         assert [path.name for path in Path(store.path()).rglob("*") if path.is_file()] == ["y"]
+
+
+def test_results_are_counted_as_the_index_finds_them(store: Folder) -> None:
+    def counted(*keys: str) -> int:
+        return count_done(store, "tracks/audio", pa.array(keys, pa.string()))
+
+    assert counted("a") == 0
+    index = Index(store, "tracks/audio")
+    receipts = [write(store, ["a", "b"]), write(store, ["c"])]
+    outcomes = [Outcome("d", "v[1]", "{}", Failure("no audio track", "v.mp4 has no sound", "", True))]
+    receipts.append(write_part(store, "tracks/audio", outcomes, pa.table({})))
+    assert counted("a", "b", "c", "d", "e") == 3  # no index file yet: the parts say
+    for receipt in receipts:
+        index.add(receipt)
+    index.save()
+    assert counted("a", "b", "c", "d", "e") == 3
+    write(store, ["e"])  # a part that no index file names
+    assert counted("a", "b", "c", "d", "e") == 4
+    store.sub("tracks/audio").remove(receipts[1].part)
+    assert counted("a", "b", "c", "d", "e") == 3
 
 
 def test_a_store_in_memory_works_like_one_on_disk() -> None:
