@@ -175,15 +175,20 @@ def _statistics(values: Float32, blocks: _Blocks, statistics: Sequence[str]) -> 
     """
     found: dict[str, Float32] = {}
     x = values.take(blocks.frame, axis=0)
-    weight = np.add.reduceat(blocks.weight.sum(axis=1), blocks.first)[:, None]
-    mean = np.add.reduceat(np.einsum("bkd,bk->bd", x, blocks.weight), blocks.first) / weight
+    mean = _averages(x, blocks)
     if "mean" in statistics:
         found["mean"] = mean.astype(np.float32)
     if "std" in statistics:
         centre = mean.astype(np.float32)
         off = np.subtract(x, np.repeat(centre, blocks.count, axis=0)[:, None], dtype=np.float64)
-        square = np.add.reduceat(np.einsum("bkd,bkd,bk->bd", off, off, blocks.weight), blocks.first) / weight
-        found["std"] = np.sqrt(np.maximum(square - (mean - centre) ** 2, 0)).astype(np.float32)
+        variance = _averages(np.square(off, out=off), blocks) - (mean - centre) ** 2
+        found["std"] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
     if "max" in statistics:
         found["max"] = np.maximum.reduceat(x.max(axis=1), blocks.first)
     return found
+
+
+def _averages(x: Float32 | _Float, blocks: _Blocks) -> _Float:
+    """Weighted mean of each word's frames x (b, BLOCK, d) → (r, d)."""
+    sums = np.add.reduceat((blocks.weight[:, None] @ x)[:, 0], blocks.first)
+    return np.asarray(sums / np.add.reduceat(blocks.weight.sum(axis=1), blocks.first)[:, None])
