@@ -74,6 +74,18 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
         list(workers.run(str, [1]))
 
 
+def test_workers_compute_on_one_thread_and_keep_freed_memory() -> None:
+    with Workers(1) as workers:
+        ((_, found),) = workers.run(_environment, [None])
+    assert isinstance(found, dict)
+    assert {found[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS")} == {"1"}
+    assert int(found["MALLOC_TRIM_THRESHOLD_"]) > int(found["MALLOC_MMAP_THRESHOLD_"]) >= 2**25
+
+
+def _environment(_: object) -> dict[str, str]:
+    return dict(os.environ)
+
+
 def test_everything_listens_on_loopback() -> None:
     with Workers(1) as workers:
         ((_, addresses),) = workers.run(_addresses, [None])
