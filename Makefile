@@ -29,7 +29,7 @@ check: setup
 	$(BIN)/mypy
 
 bench: setup
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/bench_*.py benchmarks/train_step.py; do $(BIN)/python $$script || exit 1; done
 
 # After a change of the dependencies in pyproject.toml.
 lock: setup

@@ -287,7 +287,7 @@ def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace)
                 f"{rate / median('memory map', 'rate'):.2f}",
                 f"{rate / best:.1f}×" if best else "",
                 f"{median(way, 'first'):.2f}",
-                f"{median(way, 'rss'):.2f}",
+                "" if way in peers else f"{median(way, 'rss'):.2f}",
             )
         )
     names: Sequence[str] = (
