@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from mimdata.pipeline.records import Clip
@@ -106,15 +107,18 @@ def tasks(
     sources: Sources,
     resources: Resources,
 ) -> list[MediaTask]:
-    """Tasks of up to CLIPS_PER_TASK clips of one source file, so that each worker stays with one file."""
+    """Tasks of up to CLIPS_PER_TASK clips of one source file, so that each worker stays with one file.
+
+    The first clip goes alone: there is something to see soon, and what is wrong with every clip shows at once.
+    """
     by_source: defaultdict[str, list[ClipWork]] = defaultdict(list)
     for item in work:
         by_source[item.clip.source].append(item)
     made: list[MediaTask] = []
     for source, items in by_source.items():
         path = root / source
-        for first in range(0, len(items), CLIPS_PER_TASK):
-            chunk = tuple(items[first : first + CLIPS_PER_TASK])
+        cuts = [0, *range(0 if made else 1, len(items), CLIPS_PER_TASK), len(items)]
+        for chunk in (tuple(items[first:last]) for first, last in pairwise(cuts) if first < last):
             used = {kind: steps[kind] for kind in steps if any(kind in item.wants for item in chunk)}
             made.append(MediaTask(store, path, sources.stamp_of(path), chunk, used, resources))
     return made

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from mimdata.pipeline.books import keep_books
+from mimdata.pipeline.plan import tasks
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.run import Options, Run
 from mimdata.pipeline.stages import media_stage, rows_stage, stored
 from mimdata.pipeline.steps import Step
+from mimdata.pipeline.work import ClipWork, Want
 from tests.pipeline.fakes import CALLS, FakeAligner, FakeTokens, FakeTrack, make_clips, make_run
 
 STEPS: dict[str, Step] = {"tracks/text": FakeTokens(), "tracks/audio": FakeTrack(), "words": FakeAligner()}
@@ -55,6 +57,18 @@ def test_the_second_run_computes_nothing(root: Path, clips: list[Clip]) -> None:
     reports = [account.report for account in media_stage(again, STEPS, "test")]
     assert called() == []
     assert [(r.planned, r.computed, r.cached, r.failed) for r in reports] == [(6, 0, 6, 0)] * 3
+
+
+def test_a_task_holds_clips_of_one_file_and_the_first_task_one_clip(root: Path) -> None:
+    clips = make_clips(root, 41, videos=2)
+    made = make_run(root, root.parent / "store", clips)
+    work = [ClipWork(clip, {"words": Want(clip.clip_id, "")}) for clip in clips]
+    found = tasks(work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources)
+    assert [len(task) for task in found] == [1, 16, 4, 16, 4]
+    assert all(len({work.clip.source for work in task.clips}) == 1 for task in found)
+    assert sorted(work.clip.clip_id for task in found for work in task.clips) == sorted(
+        clip.clip_id for clip in clips
+    )
 
 
 def test_changed_bytes_cost_the_steps_that_read_them(root: Path, clips: list[Clip]) -> None:
