@@ -33,6 +33,29 @@ class Deadly(FakeTokens):
         return extract
 
 
+@dataclass(frozen=True)
+class Noted(FakeTokens):
+    """Notes each time that it is opened, and by whom."""
+
+    notes: str = ""
+
+    def open(self, resources: Resources) -> Any:
+        with Path(self.notes).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return super().open(resources)
+
+
+def test_a_worker_loads_its_models_once(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    clips = make_clips(tmp_path / "corpus", 40, videos=10)
+    with Workers(2) as workers:
+        run = replace(make_run(tmp_path / "corpus", tmp_path / "store", clips), workers=workers)
+        (account,) = media_stage(run, {"tracks/text": Noted(str(tmp_path / "notes"))}, "test")
+    assert account.report.computed == 40
+    opened = (tmp_path / "notes").read_text().split()
+    assert 1 <= len(opened) == len(set(opened)) <= 2
+
+
 def test_a_clip_that_kills_its_worker_costs_itself_alone(tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     clips = make_clips(tmp_path / "corpus")
