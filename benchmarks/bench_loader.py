@@ -5,7 +5,7 @@ the decoded copy; the same without a copy; later epochs from the copy. Against i
 into padded batches, which is what the memory can do, and, with --peers, LitData, MosaicML Streaming, WebDataset and
 `datasets`, each in an environment of its own and used as its documentation recommends (loader_peers.py).
 
-    python benchmarks/bench_loader.py [--rows 100000] [--peers] [--work .results/loader]
+    python benchmarks/bench_loader.py [--rows 100000] [--text-dim 384] [--peers] [--work .results/loader]
 
 Writes its section of docs/performance.md. What was generated is kept under --work for the next run.
 """
@@ -51,10 +51,12 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--work", type=Path, default=Path(".results/loader"))
+    parser.add_argument("--text-dim", type=int, default=DIMS["text"], help="narrower text, for many rows")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    DIMS["text"] = options.text_dim
     version = generate(options.work, options.rows)
     if options.measure:
         print(json.dumps(measure(options.measure, version, options.work)))
@@ -66,8 +68,10 @@ def main() -> None:
     if options.peers:
         found |= _peers(options)
     publish(
-        f"The loader, {options.rows:,} utterances",
-        f"benchmarks/bench_loader.py --rows {options.rows}" + (" --peers" if options.peers else ""),
+        f"The loader, {options.rows:,} utterances of {sum(DIMS.values())} numbers a word",
+        f"benchmarks/bench_loader.py --rows {options.rows}"
+        + (f" --text-dim {options.text_dim}" if options.text_dim != 384 else "")
+        + (" --peers" if options.peers else ""),
         _body(found, options),
         ("mimdata", "torch", "pyarrow"),
     )
@@ -75,7 +79,7 @@ def main() -> None:
 
 def generate(work: Path, rows: int) -> Path:
     """A dataset version of so many utterances in shards of 1,024; equal calls give equal bytes."""
-    folder = work / f"{rows}"
+    folder = work / _name(rows)
     if (folder / FILE).exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,6 +121,10 @@ def generate(work: Path, rows: int) -> Path:
     manifest = Manifest({"version": sha256[:12], "digest": sha256, "created": "", **content})
     (folder / FILE).write_text(manifest.to_json(), encoding="utf-8")
     return folder
+
+
+def _name(rows: int) -> str:
+    return f"{rows}-{'-'.join(map(str, DIMS.values()))}"
 
 
 def _table(random: np.random.Generator, first: int, rows: int) -> pa.Table:
@@ -175,6 +183,8 @@ def _in_a_process(way: str, options: argparse.Namespace) -> dict[str, float]:
         str(options.rows),
         "--work",
         str(options.work),
+        "--text-dim",
+        str(options.text_dim),
     ]
     done = subprocess.run(call, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -256,7 +266,7 @@ def _peers(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         subprocess.run(
             [str(python), "-m", "pip", "install", "-q", "-r", str(here / "loader_peers.txt")], check=True
         )
-    source = options.work / f"{options.rows}"
+    source = options.work / _name(options.rows)
     found: dict[str, list[dict[str, float]]] = {}
     for name in PEERS:
         call = [
@@ -298,7 +308,7 @@ def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace)
         "first batch, s",
         "memory, GiB",
     )
-    size = sum(f.stat().st_size for f in (options.work / f"{options.rows}").glob("*.parquet")) / 2**30
+    size = sum(f.stat().st_size for f in (options.work / _name(options.rows)).glob("*.parquet")) / 2**30
     return (
         f"{options.rows:,} utterances of {SHORTEST} to {LONGEST} words, {'/'.join(map(str, DIMS.values()))} float32 a word, "
         f"{size:.1f} GiB of Parquet; batches of {BATCH}, shuffled, standardised, padded; medians of {options.times} epochs, each in "
