@@ -97,12 +97,12 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
         list(workers.run(str, [1]))
 
 
-def test_workers_compute_on_one_thread_and_keep_freed_memory() -> None:
+def test_workers_compute_on_one_thread_and_keep_freed_memory_for_the_next_frame() -> None:
     with Workers(1) as workers:
         ((_, found),) = workers.run(_environment, [None])
     assert isinstance(found, dict)
     assert {found[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS")} == {"1"}
-    assert int(found["MALLOC_TRIM_THRESHOLD_"]) > int(found["MALLOC_MMAP_THRESHOLD_"]) >= 2**25
+    assert int(found["MALLOC_TRIM_THRESHOLD_"]) > int(found["MALLOC_MMAP_THRESHOLD_"]) >= 2**22
 
 
 def _environment(_: object) -> dict[str, str]:
