@@ -144,17 +144,19 @@ def _compute(
 def _results(
     run: Run, function: Callable[[Any], TaskResult], todo: Sequence[Task]
 ) -> Iterator[tuple[Task, TaskResult]]:
-    """The results of all tasks; one whose worker died is cut into single clips, to find the one to blame."""
+    """The results of all tasks; one whose worker died is cut into single clips, to find the one to blame.
+
+    Those go one at a time: a worker that dies takes the blameless tasks that wait for it along.
+    """
     lost: list[Task] = []
     for task, result in run.workers.run(function, todo):
-        if not isinstance(result, Exception):
-            yield task, result
-        elif len(task) > 1:
+        if isinstance(result, Exception):
             lost += task.split()
         else:
-            yield task, _loss(task, result)
-    for task, result in run.workers.run(function, lost):
-        yield task, _loss(task, result) if isinstance(result, Exception) else result
+            yield task, result
+    for clip in lost:
+        for task, result in run.workers.run(function, [clip]):
+            yield task, _loss(task, result) if isinstance(result, Exception) else result
 
 
 def _loss(task: Task, error: Exception) -> TaskResult:

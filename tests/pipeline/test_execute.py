@@ -56,11 +56,12 @@ def test_a_worker_loads_its_models_once(tmp_path: Path) -> None:
     assert 1 <= len(opened) == len(set(opened)) <= 2
 
 
-def test_a_clip_that_kills_its_worker_costs_itself_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("videos", "count"), [(2, 2), (6, 1)])
+def test_a_clip_that_kills_its_worker_costs_itself_alone(tmp_path: Path, videos: int, count: int) -> None:
     (tmp_path / "corpus").mkdir()
-    clips = make_clips(tmp_path / "corpus")
+    clips = make_clips(tmp_path / "corpus", videos=videos)
     clips[2] = replace(clips[2], text="a deadly one")
-    with Workers(2) as workers:
+    with Workers(count) as workers:
         run = replace(make_run(tmp_path / "corpus", tmp_path / "store", clips), workers=workers)
         (account,) = media_stage(run, {"tracks/text": Deadly()}, "test")
     assert {clip: failure.cause for clip, failure in account.failures.items()} == {
