@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import time
 from collections.abc import Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -111,6 +113,7 @@ def run_media_task(task: MediaTask) -> TaskResult:
             outcome = Outcome(want.key, work.clip.clip_id, want.identity, failure)
             made[kind].append((outcome, None if isinstance(result, Failure) else result))
     receipts = tuple(_store(task.store, kind, rows) for kind, rows in made.items() if rows)
+    _give_back_memory()
     return TaskResult(receipts, tuple(transient), seconds)
 
 
@@ -163,6 +166,12 @@ def _single_thread(steps: Mapping[str, Step]) -> None:
 
         if torch.get_num_threads() != 1:
             torch.set_num_threads(1)
+
+
+def _give_back_memory() -> None:
+    """Return the holes of the heap to the system: they grow by MiB a minute otherwise. Takes 5 ms, and glibc."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _store(store: Folder, kind: str, rows: list[tuple[Outcome, Result | None]]) -> Receipt:
