@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -19,7 +19,9 @@ from mimdata.pipeline.records import Clip, Float32, Reason, Track
 from mimdata.pipeline.steps import Extract, Reads, Resources
 
 BATCH = 16  # frames of one clip; more gains nothing on a CPU
-BATCH_PIXELS = 16 * 1280 * 720  # large pictures go in smaller batches: MTCNN keeps each as float32
+BATCH_PIXELS = (
+    16 * 1280 * 720
+)  # large pictures go in smaller batches: each takes its sums and its crops beside it
 SMALLEST = 20  # pixels: MTCNN's own limit
 CROP = 160  # pixels, InceptionResnetV1's input
 CROP_MARGIN = 32 / (
@@ -45,13 +47,14 @@ GEOMETRY = (
 class FacenetExtractor:
     """Box, landmarks and, given its VGGFace2 weights, FaceNet embedding of the face that speaks.
 
-    `min_face` is the smallest face as a share of the frame's smaller side, at least 20 pixels. `thresholds` are
+    `min_face` is the smallest face as a share of the frame's smaller side, at least 20 pixels, to the nearest level of
+    MTCNN's pyramid. `thresholds` are
     those of MTCNN's three networks; the last is the least probability of a face, and above the library's own 0.7,
     which takes lettering for faces. `face_weights` is the file 20180402-114759-vggface2.pt.
     """
 
     name: ClassVar[str] = "facenet"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     modality: ClassVar[str] = "vision"
     libraries: ClassVar[tuple[str, ...]] = (
         "facenet-pytorch",
@@ -115,7 +118,9 @@ class _Networks:
     def __init__(self, step: FacenetExtractor, device: str) -> None:
         self._step = step
         self._device = device
-        self._detectors: dict[int, Any] = {}
+        from mimdata.pipeline.extractors.face_detector import Detector  # and with it torch
+
+        self._detector = Detector(step.thresholds, device)
         self._embedder: Any = (
             _embedder(Path(step.face_weights).expanduser(), device) if step.face_weights else None
         )
@@ -176,39 +181,9 @@ class _Networks:
                     found[i] = faces
         return found
 
-    def _faces(self, images: npt.NDArray[np.uint8]) -> Iterator[Sequence[Face]]:
+    def _faces(self, images: npt.NDArray[np.uint8]) -> list[list[Face]]:
         """The faces of each of the images (n, h, w, 3)."""
-        detector = self._detector(max(SMALLEST, round(self._step.min_face * min(images.shape[1:3]))))
-        try:
-            found = list(zip(*detector.detect(images, landmarks=True), strict=True))
-        except ValueError:
-            # Where frames differ in their number of faces, the library cannot always stack its answer; a frame by
-            # itself gives what it gives in a batch, but for the last bits.
-            found = [
-                tuple(answer[0] for answer in detector.detect(image[None], landmarks=True))
-                for image in images
-            ]
-        for boxes, probabilities, points in found:
-            yield (
-                []
-                if boxes is None
-                else [
-                    Face(np.asarray(box, np.float64), float(p), np.asarray(marks, np.float64))
-                    for box, p, marks in zip(boxes, probabilities, points, strict=True)
-                ]
-            )
-
-    def _detector(self, smallest: int) -> Any:
-        if smallest not in self._detectors:
-            from facenet_pytorch import MTCNN
-
-            self._detectors[smallest] = MTCNN(
-                keep_all=True,
-                min_face_size=smallest,
-                thresholds=list(self._step.thresholds),
-                device=self._device,
-            )
-        return self._detectors[smallest]
+        return self._detector(images, max(SMALLEST, round(self._step.min_face * min(images.shape[1:3]))))
 
     def _embed(self, image: npt.NDArray[np.uint8], face: Face) -> Float32:
         """The 512-d embedding of the face, cut out with a margin, scaled to 160×160 and to (x − 127.5) / 128."""
