@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,8 +145,3 @@ def _offsets(table: pa.Table, name: str) -> Int64:
     """(rows + 1,) where each row's list begins in `_flat`."""
     lengths = table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-
-
-def rows_of(names: Sequence[str]) -> pa.Array:
-    """Clip ids as a block holds them."""
-    return pa.array(names, pa.string())

@@ -1,4 +1,4 @@
-"""A dataset version on disk: its manifest, the shards of a split, and what a split holds. Imports no torch."""
+"""A dataset version on disk: its manifest and the shards of a split. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mimdata.pipeline.dataset.manifest import LATEST, Manifest, latest_version, read_manifest
 from mimdata.pipeline.errors import MimdataError
 
 VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
-
-
-@dataclass(frozen=True)
-class Census:
-    """Utterances of a split: all, those with a label of the task, and those longer than T steps."""
-
-    rows: int
-    labelled: int
-    truncated: int
 
 
 @dataclass(frozen=True)
@@ -82,34 +71,6 @@ class Dataset:
     def rows(self, split: str) -> int:
         """Utterances of a split, labelled or not."""
         return sum(shard["rows"] for shard in self.manifest.shards if shard["split"] == split)
-
-    def row_groups(self, split: str) -> list[tuple[Path, int]]:
-        """(file, number) of each row group of a split, in canonical order. Raises MimdataError."""
-        groups: list[tuple[Path, int]] = []
-        for file in self.shards(split):
-            try:
-                with pq.ParquetFile(file) as shard:
-                    groups += [(file, i) for i in range(shard.num_row_groups)]
-            except (OSError, ValueError) as error:
-                raise MimdataError(
-                    f"the shard {file} cannot be read ({str(error).splitlines()[0]}): run `mimdata align` again"
-                ) from error
-        return groups
-
-    def census(self, split: str, steps: int, task: str = "sentiment") -> Census:
-        """Count a split from its labels and lengths alone."""
-        rows = labelled = truncated = 0
-        names = ["sentiment"] if task == "sentiment" else [f"emotion_{name}" for name in self.emotions]
-        for file in self.shards(split):
-            table = pq.read_table(file, columns=[*names, "word_start"])
-            known = np.zeros(len(table), np.bool_)
-            for name in names:
-                known |= table.column(name).is_valid().to_numpy()
-            lengths = pc.list_value_length(table.column("word_start")).to_numpy()
-            rows += len(table)
-            labelled += int(known.sum())
-            truncated += int((lengths > steps).sum())
-        return Census(rows, labelled, truncated)
 
 
 def open_dataset(path: Path, corpus: str | None = None) -> Dataset:

@@ -25,6 +25,15 @@ WINDOW = 64  # updates among which utterances are sorted by length
 
 
 @dataclass(frozen=True)
+class Census:
+    """Utterances of a split: all, those with a label of the task, and those longer than T steps."""
+
+    rows: int
+    labelled: int
+    truncated: int
+
+
+@dataclass(frozen=True)
 class Rows:
     """The utterances of a split. groups: (file, number) of each row group; first (g + 1,): its utterances' places.
 
@@ -40,6 +49,10 @@ class Rows:
     def begins(self) -> Int64:
         """(n + 1,) where each utterance's words begin among those of the split."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
+
+    def census(self, steps: int) -> Census:
+        """Count them."""
+        return Census(len(self.lengths), int(self.labelled.sum()), int((self.lengths > steps).sum()))
 
     def group_of(self, rows: Int64) -> Int64:
         """The row group of each utterance."""

@@ -24,6 +24,7 @@ from mimdata.mim.device import Place, accelerated, repeatable
 from mimdata.mim.evaluation import Evaluation, evaluate
 from mimdata.mim.loader import Feed, Loading, Update
 from mimdata.mim.model import TEXT, Mim
+from mimdata.mim.order import read_rows
 from mimdata.mim.run_folder import RunFolder, add_events
 from mimdata.mim.schedule import factor
 from mimdata.mim.state import LOSSES, Best, Progress, Running, load_state, save_state
@@ -124,7 +125,10 @@ def build_model(config: TrainConfig, dataset: Dataset) -> Mim:
 def _survey(dataset: Dataset, config: TrainConfig, say: Say) -> Mapping[str, int]:
     """Say what will not be used; labelled utterances by split. Raises MimdataError without training data."""
     dataset.dims(config.modalities, config.pooled)
-    counts = {split: dataset.census(split, config.steps, config.task) for split in ("train", "valid", "test")}
+    counts = {
+        split: read_rows(dataset, split, config.task).census(config.steps)
+        for split in ("train", "valid", "test")
+    }
     if not counts["train"].labelled:
         raise MimdataError(
             f"{dataset.folder} has no labelled utterance in its train split ({counts['train'].rows} rows): "

@@ -15,6 +15,7 @@ import torch
 from mimdata.mim.batch import Batch
 from mimdata.mim.dataset import newest_corpus, open_dataset
 from mimdata.mim.loader import Feed, Loading
+from mimdata.mim.order import read_rows
 from mimdata.pipeline.errors import MimdataError
 
 MODALITIES = ("text", "audio", "vision")
@@ -110,7 +111,7 @@ def test_long_rows_are_cut_to_their_first_steps_and_counted(made: Path, made_row
     for i in longer:
         np.testing.assert_array_equal(batch.values["text"][i], made_rows[i].values["text_mean"][:5])
     expected = sum(len(row.valid["text"]) > 5 for row in made_rows if row.split == "train")
-    assert dataset.census("train", 5).truncated == expected
+    assert read_rows(dataset, "train", "sentiment").census(5).truncated == expected
 
 
 def test_fixed_padding_is_t_steps_and_else_the_longest_row(made: Path) -> None:
@@ -133,7 +134,7 @@ def test_unlabelled_utterances_are_left_out_and_counted(
     rows = [replace(row, sentiment=None) if i % 8 == 0 else row for i, row in enumerate(made_rows)]
     dataset = open_dataset(write_version(tmp_path, rows, {"text": (6, ("mean",))}))
     loading = replace(LOADING, modalities=("text",))
-    census = dataset.census("train", 12)
+    census = read_rows(dataset, "train", "sentiment").census(12)
     assert (census.rows, census.labelled) == (64, 56)
     assert sum(len(b) for b in Feed(dataset, "train", loading).batches((0, 1))) == 56
     everything = list(Feed(dataset, "train", replace(loading, labelled=False)).batches())
