@@ -6,6 +6,7 @@ into padded batches, which is what the memory can do, and, with --peers, LitData
 `datasets`, each in an environment of its own and used as its documentation recommends (loader_peers.py).
 
     python benchmarks/bench_loader.py [--rows 100000] [--text-dim 384] [--peers] [--work .results/loader]
+    python benchmarks/bench_loader.py --scale 10000 1000000 --text-dim 32
 
 Writes its section of docs/performance.md. What was generated is kept under --work for the next run.
 """
@@ -54,9 +55,15 @@ def main() -> None:
     parser.add_argument("--text-dim", type=int, default=DIMS["text"], help="narrower text, for many rows")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument(
+        "--scale", type=int, nargs=2, metavar=("FEW", "MANY"), help="the paces at two sizes, instead"
+    )
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     DIMS["text"] = options.text_dim
+    if options.scale:
+        _scale(options)
+        return
     version = generate(options.work, options.rows)
     if options.measure:
         print(json.dumps(measure(options.measure, version, options.work)))
@@ -73,6 +80,29 @@ def main() -> None:
         + (f" --text-dim {options.text_dim}" if options.text_dim != 384 else "")
         + (" --peers" if options.peers else ""),
         _body(found, options),
+        ("mimdata", "torch", "pyarrow"),
+    )
+
+
+def _scale(options: argparse.Namespace) -> None:
+    """The pace after the first batch, of few and of many utterances."""
+    rows = []
+    for way in ("shards, writing the copy", "shards alone", "copy"):
+        found: dict[int, list[float]] = {size: [] for size in options.scale}
+        for _ in range(options.times):
+            for size in options.scale:
+                generate(options.work, size)
+                options.rows = size
+                found[size].append(_in_a_process(way, options)["steady"])
+        few, many = (statistics.median(found[size]) for size in options.scale)
+        rows.append((f"ours, {way}", f"{few:,.0f}", f"{many:,.0f}", f"{many / few:.2f}"))
+    few, many = options.scale
+    publish(
+        "The loader, few utterances and many",
+        f"benchmarks/bench_loader.py --scale {few} {many} --text-dim {options.text_dim}",
+        f"{'/'.join(map(str, DIMS.values()))} float32 a word, so that both fit the disk; utterances/s after the first batch, medians "
+        f"of {options.times} epochs, each in a process of its own.\n\n"
+        + markdown(("", f"{few:,}", f"{many:,}", "many to few"), rows),
         ("mimdata", "torch", "pyarrow"),
     )
 
@@ -195,7 +225,7 @@ def measure(way: str, version: Path, work: Path) -> dict[str, float]:
     """{first: seconds to the first batch, rate: utterances/s of the whole epoch, rss: peak GiB of private memory}."""
     began = time.perf_counter()
     batches = iter(_batches(way, version, work))
-    count = len(next(batches))
+    count = len(next(batches))  # BATCH
     first = time.perf_counter() - began
     private = 0.0
     for i, n in enumerate(map(len, batches)):
@@ -206,6 +236,7 @@ def measure(way: str, version: Path, work: Path) -> dict[str, float]:
     return {
         "first": first,
         "rate": count / seconds,
+        "steady": (count - BATCH) / (seconds - first),
         "rss": private,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
