@@ -35,6 +35,7 @@ from mimdata.pipeline.records import Float32
 HERE = Path(__file__).parent
 PICTURE = DOCS / "memory.png"
 MIMDATA = (sys.executable, "-c", "from mimdata.pipeline.cli import main; main(prog_name='mimdata')")
+LEAVING = 10.0  # seconds
 UTTERANCE = 12  # seconds
 LIMIT = 1536.0  # MiB
 
@@ -49,8 +50,9 @@ class Curve:
     highest: float
 
     def slope(self) -> float:
-        """MiB a minute over the second half."""
-        late = self.times >= self.times[-1] / 2
+        """MiB a minute over the second half, but for the last seconds, in which the worker leaves."""
+        end = self.times[-1]
+        late = (self.times >= end / 2) & (self.times < end - LEAVING)
         return float(np.polyfit(self.times[late] / 60, self.worker[late], 1)[0])
 
 

@@ -89,6 +89,8 @@ class Workers:
                 {
                     "distributed.scheduler.allowed-failures": WORKER_DIES,
                     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+                    # A profile of every worker, taken each 10 ms and kept for an hour, that nobody would read.
+                    "distributed.worker.profile.enabled": False,
                 }
             )
             self._client = (

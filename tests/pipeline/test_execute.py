@@ -129,3 +129,14 @@ def _addresses(_: None) -> list[str]:
         for c in process.net_connections(kind="inet")
         if c.status == psutil.CONN_LISTEN
     ]
+
+
+def profiled(_: int) -> bool:
+    import dask.config
+
+    return bool(dask.config.get("distributed.worker.profile.enabled"))
+
+
+def test_workers_keep_no_profile_of_themselves() -> None:
+    with Workers(1) as workers:
+        assert [result for _, result in workers.run(profiled, [0])] == [False]
