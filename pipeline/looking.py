@@ -21,6 +21,7 @@ from mimdata.pipeline.store.codec import decode
 from mimdata.pipeline.store.fingerprint import differences
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.index import Index, count_done
+from mimdata.pipeline.store.parquet import opened
 from mimdata.pipeline.store.parts import Failure, failure_at, read_rows
 from mimdata.pipeline.store.snapshot import Entry, Snapshot, corpora
 
@@ -177,7 +178,7 @@ def _place(store: Folder, found: Found) -> dict[str, Any]:
     for shard in manifest.shards if manifest else ():
         name = f"{version}/{shard['file']}"
         with folder.filesystem.open(folder.path(name), "rb") as file:
-            parquet = pq.ParquetFile(file)
+            parquet = opened(file)
             ids = parquet.read(columns=["clip_id"], use_threads=False).column(0).to_pylist()
             if found.entry.clip.clip_id in ids:
                 row = ids.index(found.entry.clip.clip_id)

@@ -20,6 +20,14 @@ def from_bytes(content: bytes, columns: list[str] | None = None) -> pa.Table:
     """The table of a Parquet file. Raises pa.ArrowException for what is none.
 
     `pq.read_table` would import `pyarrow.dataset` and with it pandas, a second that a person waits for.
-    On one thread: a thread of Arrow that still holds a Python object when the interpreter ends aborts it.
     """
-    return pq.ParquetFile(pa.BufferReader(content)).read(columns=columns, use_threads=False)
+    return opened(pa.BufferReader(content)).read(columns=columns, use_threads=False)
+
+
+def opened(source: Any) -> pq.ParquetFile:
+    """A Parquet file over a Python file or buffer, to be read with `use_threads=False`.
+
+    No thread of Arrow then touches it, to read ahead or to decode: one that lets go of a Python object while the interpreter
+    ends aborts the process.
+    """
+    return pq.ParquetFile(source, pre_buffer=False)

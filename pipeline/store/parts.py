@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.store.fingerprint import digest
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import from_bytes, to_bytes
+from mimdata.pipeline.store.parquet import from_bytes, opened, to_bytes
 
 OUTCOME = pa.schema(
     [
@@ -117,9 +116,9 @@ def read_rows(
     """The given rows of a part, in that order, with the outcome's own columns unless `columns` says which."""
     folder = store.sub(kind)
     with folder.filesystem.open(folder.path(part), "rb") as file:
-        parquet = pq.ParquetFile(file)
+        parquet = opened(file)
         wanted = sorted(set(rows))
-        table = parquet.read_row_groups(wanted, columns=columns, use_threads=False)  # see store/parquet.py
+        table = parquet.read_row_groups(wanted, columns=columns, use_threads=False)
     position = {row: i for i, row in enumerate(wanted)}
     return table.take([position[row] for row in rows])
 

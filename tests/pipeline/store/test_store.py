@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,3 +168,26 @@ def test_a_store_in_memory_works_like_one_on_disk() -> None:
     receipt = write(store, ["a"])
     assert isinstance(read_rows(store, "tracks/audio", receipt.part, [0]), pa.Table)
     assert Index(store, "tracks/audio").find("a") is not None
+
+
+THREADS = """
+import os, sys
+import pyarrow.parquet
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.index import Index
+from mimdata.pipeline.store.parts import read_rows
+before = len(os.listdir("/proc/self/task"))
+store = Folder(sys.argv[1])
+read_rows(store, "tracks/audio", Index(store, "tracks/audio").find("a").part, [0])
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted as Linux lists them")
+def test_no_thread_of_arrow_touches_what_is_read(store: Folder, tmp_path: Path) -> None:
+    """A thread that lets go of a Python object while the interpreter ends aborts the process."""
+    index = Index(store, "tracks/audio")
+    index.add(write(store, ["a"]))
+    index.save()
+    call = [sys.executable, "-c", THREADS, str(tmp_path / "store")]
+    assert subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip() == "0"
