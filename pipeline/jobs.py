@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mimdata.pipeline.books import Account, StageReport, keep_books
-from mimdata.pipeline.dataset.manifest import LATEST, Manifest
+from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.pooling import TRACKS, WORDS
 from mimdata.pipeline.dataset.rows import VERSION
 from mimdata.pipeline.dataset.splits import with_splits
+from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.dataset.writer import (
     DatasetRow,
     Description,
     canonical_order,
-    find_version,
     inputs_digest,
     write_version,
 )
@@ -61,6 +61,14 @@ def align(run: Run) -> JobReport:
 
     Raises MimdataError when not one clip has all it needs.
     """
+    report = build(run)
+    assert report.manifest is not None
+    Versions(run.store, run.corpus).publish(report.manifest.version)
+    return report
+
+
+def build(run: Run) -> JobReport:
+    """As `align`, but a new version waits among the candidates."""
     extractors = run.config.build_extractors()
     aligner = run.config.build_aligner()
     tracks = stored(run, {TRACKS + modality: step for modality, step in extractors.items()})
@@ -70,8 +78,9 @@ def align(run: Run) -> JobReport:
     if not locations:
         failure = next(iter(rows.failures.values()))
         raise MimdataError(f"no clip could be aligned; the first says: {failure.message}; {failure.hint}")
-    published, manifest = _publish(run, rows, locations, _description(run, extractors, aligner))
-    return _report(run, [*words, rows], (published,), manifest)
+    ready = _dataset_rows(run, rows, [*words, *tracks], locations)
+    written, manifest = _version(run, ready, _description(run, extractors, aligner))
+    return _report(run, [*words, rows], (written,), manifest)
 
 
 def _report(
@@ -106,21 +115,34 @@ def _modality(run: Run, step: Extractor) -> dict[str, Any]:
     }
 
 
-def _publish(
-    run: Run, rows: Account, locations: Mapping[str, Location], description: Description
-) -> tuple[StageReport, Manifest]:
-    began = time.perf_counter()
+def _dataset_rows(
+    run: Run, rows: Account, inputs: Sequence[Account], locations: Mapping[str, Location]
+) -> list[DatasetRow]:
     chosen = with_splits(run.listing.chosen) if run.config.dataset.assign_splits else run.listing.chosen
-    ready = canonical_order(
-        [DatasetRow(c, rows.keys[c.clip_id], locations[c.clip_id]) for c in chosen if c.clip_id in locations]
+    return canonical_order(
+        [
+            DatasetRow(
+                clip,
+                rows.keys[clip.clip_id],
+                locations[clip.clip_id],
+                {account.kind: account.keys[clip.clip_id] for account in inputs},
+            )
+            for clip in chosen
+            if clip.clip_id in locations
+        ]
     )
-    folder = run.store.sub("datasets").sub(run.corpus)
-    manifest = find_version(folder, inputs_digest(ready, description, run.config.dataset))
+
+
+def _version(run: Run, ready: Sequence[DatasetRow], description: Description) -> tuple[StageReport, Manifest]:
+    """The version of these rows: the one that there is, or a new candidate."""
+    began = time.perf_counter()
+    versions = Versions(run.store, run.corpus)
+    manifest = versions.made_from(inputs_digest(ready, description, run.config.dataset))
     computed = 0 if manifest else len(ready)
     if manifest is None:
         with progress("write shards", len(ready)) as advance:
-            manifest = write_version(run.store, ready, description, run.config.dataset, advance)
-    else:
-        folder.write(LATEST, f"{manifest.version}\n".encode())
+            manifest = write_version(
+                run.store, versions.candidates, ready, description, run.config.dataset, advance
+            )
     seconds = time.perf_counter() - began
     return StageReport("dataset", len(ready), computed, len(ready) - computed, 0, seconds), manifest

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mimdata.pipeline.dataset.manifest import FILE, LATEST, Manifest, parse_manifest
+from mimdata.pipeline.dataset.manifest import LATEST
 from mimdata.pipeline.dataset.pooling import TRACKS, WORDS
+from mimdata.pipeline.dataset.versions import Versions, dataset_corpora
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.plan import plan
 from mimdata.pipeline.records import Tokens, Track, Words
@@ -30,7 +31,9 @@ def status(store: Folder) -> dict[str, Any]:
     """The JSON that `mimdata status` prints; see README for its form."""
     return {
         "corpora": {name: _corpus_status(store, name) for name in corpora(store)},
-        "datasets": [line for name in store.sub("datasets").folders() for line in _versions(store, name)],
+        "datasets": [
+            version.to_json() for name in dataset_corpora(store) for version in Versions(store, name).all()
+        ],
     }
 
 
@@ -46,27 +49,6 @@ def _corpus_status(store: Folder, name: str) -> dict[str, Any]:
         "failures": snapshot.failed(),
         "ledger": snapshot.ledger(),
     }
-
-
-def _versions(store: Folder, corpus: str) -> list[dict[str, Any]]:
-    folder = store.sub("datasets").sub(corpus)
-    latest = folder.read(LATEST).decode().strip() if folder.exists(LATEST) else None
-    return [
-        {
-            "corpus": corpus,
-            "version": m.version,
-            "digest": m.digest,
-            "rows": m.rows,
-            "latest": m.version == latest,
-        }
-        for name in folder.folders()
-        if (m := _manifest(folder, name)) is not None
-    ]
-
-
-def _manifest(folder: Folder, version: str) -> Manifest | None:
-    name = f"{version}/{FILE}"
-    return parse_manifest(folder.read(name), folder.path(name)) if folder.exists(name) else None
 
 
 @dataclass(frozen=True)
@@ -169,14 +151,13 @@ def _unaligned(words: Stored) -> dict[str, Any]:
 
 def _place(store: Folder, found: Found) -> dict[str, Any]:
     """Shard and row of a clip in the newest version, and what stands there."""
-    folder = store.sub("datasets").sub(found.corpus)
+    versions = Versions(store, found.corpus)
     nowhere: dict[str, Any] = {"shard": None, "row": None}
-    if not folder.exists(LATEST):
+    if versions.latest() is None:
         return nowhere
-    version = folder.read(LATEST).decode().strip()
-    manifest = _manifest(folder, version)
-    for shard in manifest.shards if manifest else ():
-        name = f"{version}/{shard['file']}"
+    manifest, folder = versions.find(LATEST)[1], versions.published
+    for shard in manifest.shards:
+        name = f"{manifest.version}/{shard['file']}"
         with folder.filesystem.open(folder.path(name), "rb") as file:
             parquet = opened(file)
             ids = parquet.read(columns=["clip_id"], use_threads=False).column(0).to_pylist()

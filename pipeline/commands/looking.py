@@ -60,7 +60,7 @@ def status_command(file: Any, store: str | None, as_json: bool) -> None:
         ]
         show(table("", ("stage", "in", "out", "excluded"), rows, ("in", "out")))
     for d in found["datasets"]:
-        mark = "  ← latest" if d["latest"] else ""
+        mark = "  ← latest" if d["latest"] else "  candidate, not published" if d["candidate"] else ""
         click.echo(
             f"dataset {d['corpus']}/{d['version']}: {d['rows']} utterances, digest {d['digest'][:16]}…{mark}"
         )

@@ -18,7 +18,7 @@ from typing import Any
 
 from mimdata.pipeline.errors import MimdataError
 
-FORMAT = 1
+FORMAT = 2
 FILE = "manifest.json"
 LATEST = "latest"
 UNCOVERED = ("version", "digest", "created")  # what the digest leaves out
@@ -29,7 +29,7 @@ class Manifest:
     """What a version says of itself; `content` is the JSON document, the properties are its parts.
 
     content: format, corpus, version, digest, created, rows, splits {split: rows}, shards [{file, split,
-    rows, bytes, sha256}], modalities {name: {dim, feature_names, statistics, step}}, emotions [name],
+    rows, bytes, sha256}], lineage {file, bytes, sha256}, modalities {name: {dim, feature_names, statistics, step}}, emotions [name],
     statistics {column: {mean (d,), std (d,), count}} of the train split's valid words, coverage {split:
     {words, modality: valid words}}, schema {column: Arrow type}, aligner, pooling and config as they were,
     inputs (one digest of all that shaped the version), libraries {name: version}.
@@ -58,6 +58,11 @@ class Manifest:
         return list(self.content["shards"])
 
     @property
+    def files(self) -> list[dict[str, Any]]:
+        """Every file beside the manifest, each with `file`, `bytes` and `sha256`."""
+        return [*self.shards, dict(self.content["lineage"])]
+
+    @property
     def modalities(self) -> dict[str, dict[str, Any]]:
         """Each modality's dim, feature names, pooled statistics and the identity of its step."""
         return dict(self.content["modalities"])
@@ -81,7 +86,8 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
         found = content["format"]
         if found != FORMAT:
             raise MimdataError(
-                f"{where} has format {found}, this mimdata reads format {FORMAT}: update mimdata"
+                f"{where} has format {found}, this mimdata reads format {FORMAT}: "
+                f"{'update mimdata' if str(found) > str(FORMAT) else 'run `mimdata align` again'}"
             )
         if digest_of(content) != content["digest"]:
             raise MimdataError(

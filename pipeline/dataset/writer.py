@@ -1,4 +1,4 @@
-"""Writing a dataset version: rows in canonical order, shards, manifest, one rename."""
+"""Writing a dataset version: rows in canonical order, shards, lineage, manifest, one rename."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mimdata.pipeline.config import DatasetConfig
-from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of, parse_manifest
+from mimdata.pipeline.dataset.lineage import write_lineage
+from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
 from mimdata.pipeline.dataset.pooling import ROWS
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields, value_leaves
 from mimdata.pipeline.dataset.statistics import Moments, matrix, valid_words
@@ -37,11 +38,12 @@ PARQUET: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """One utterance of a version: the clip for its labels, its row's key and where that lies."""
+    """One utterance of a version: the clip for its labels, its row's key, where that lies and what it came from."""
 
     clip: Clip
     key: str
     location: Location
+    inputs: dict[str, str]  # keys by kind
 
 
 @dataclass(frozen=True)
@@ -97,25 +99,15 @@ def inputs_digest(rows: Sequence[DatasetRow], description: Description, config: 
     return digest(canonical([labels, config.model_dump(mode="json"), _json(description)]))
 
 
-def find_version(folder: Folder, inputs: str) -> Manifest | None:
-    """The version that was made from these inputs, if there is one."""
-    for name in folder.folders():
-        if folder.exists(f"{name}/{FILE}"):
-            manifest = parse_manifest(folder.read(f"{name}/{FILE}"), folder.path(f"{name}/{FILE}"))
-            if manifest.content["inputs"] == inputs:
-                return manifest
-    return None
-
-
 def write_version(
     store: Folder,
+    folder: Folder,
     rows: Sequence[DatasetRow],
     description: Description,
     config: DatasetConfig,
     advance: Advance,
 ) -> Manifest:
-    """Write and publish a version of `rows`, which are in canonical order. It appears whole or not at all."""
-    folder = store.sub("datasets").sub(description.corpus)
+    """Write a version of `rows`, which are in canonical order, into `folder`. It appears whole or not at all."""
     totals, shards = Totals(), []
     emotions = sorted({name for row in rows for name in row.clip.emotions})
     with folder.staging() as staging:
@@ -124,10 +116,10 @@ def write_version(
             totals.add(split, table, description.modalities)
             shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
             advance(len(chunk))
-        manifest = _manifest(rows, shards, totals, emotions, description, config)
+        files = {"shards": shards, "lineage": write_lineage(staging, rows)}
+        manifest = _manifest(rows, files, totals, emotions, description, config)
         staging.write(FILE, manifest.to_json().encode())
         folder.publish(staging, manifest.version)
-    folder.write(LATEST, f"{manifest.version}\n".encode())
     return manifest
 
 
@@ -184,7 +176,7 @@ def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dic
 
 def _manifest(
     rows: Sequence[DatasetRow],
-    shards: Sequence[Mapping[str, Any]],
+    files: Mapping[str, Any],
     totals: Totals,
     emotions: Sequence[str],
     description: Description,
@@ -195,7 +187,7 @@ def _manifest(
         **_json(description),
         "rows": len(rows),
         "splits": dict(Counter(row.clip.split or UNSPLIT for row in rows)),
-        "shards": list(shards),
+        **files,
         "emotions": list(emotions),
         "statistics": {name: moments.to_json() for name, moments in totals.moments.items()},
         "coverage": {split: dict(counts) for split, counts in totals.coverage.items()},

@@ -115,6 +115,7 @@ class Folder:
         """
         if self.exists(name):
             return
+        self.filesystem.makedirs(self.path(), exist_ok=True)
         if self.local:
             Path(staging.path()).replace(self.path(name))
         else:
@@ -152,3 +153,12 @@ class Folder:
         """Delete a file; one that is gone already is no error."""
         if self.exists(name):
             self.filesystem.rm_file(self.path(name))
+
+    def remove_folder(self, name: str) -> None:
+        """Delete a folder: out of sight by one rename, so that nobody opens half of it, then its files."""
+        if not self.local:
+            self.filesystem.rm(self.path(name), recursive=True)
+            return
+        hidden = Path(self.path(_temporary()))
+        Path(self.path(name)).replace(hidden)
+        shutil.rmtree(hidden)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mimdata.mim.batch import Batch
-from mimdata.pipeline.dataset.manifest import FILE, LATEST, Manifest, digest_of
+from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields, row_fields
 
 
@@ -111,7 +111,7 @@ def write(
                 }
             )
     content = {
-        "format": 1,
+        "format": FORMAT,
         "corpus": corpus,
         "rows": len(rows),
         "splits": {},

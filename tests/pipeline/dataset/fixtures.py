@@ -11,6 +11,7 @@ from mimdata.pipeline.config import DatasetConfig, PoolingConfig
 from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.pooling import ROWS
 from mimdata.pipeline.dataset.rows import row
+from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.dataset.writer import DatasetRow, Description, canonical_order, write_version
 from mimdata.pipeline.records import Clip, Reason, Split, Tokens, Track, Words
 from mimdata.pipeline.store.folder import Folder
@@ -84,7 +85,15 @@ def publish(
         table: pa.Table = row(WORDS, results(number), pooling)
         receipt = write_part(store, ROWS, [Outcome(f"key{number}", f"c{number}", "{}")], table)
         rows.append(
-            DatasetRow(clip(number, splits[number % 5]), f"key{number}", Location(receipt.part, 0, False))
+            DatasetRow(
+                clip(number, splits[number % 5]),
+                f"key{number}",
+                Location(receipt.part, 0, False),
+                {"words": f"words{number}"},
+            )
         )
     config = DatasetConfig(shard_rows=shard_rows)
-    return write_version(store, canonical_order(rows), description(pooling), config, lambda _: None)
+    about, versions = description(pooling), Versions(store, "fixture")
+    manifest = write_version(store, versions.candidates, canonical_order(rows), about, config, lambda _: None)
+    versions.publish(manifest.version)
+    return manifest
