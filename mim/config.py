@@ -134,15 +134,19 @@ def load_train_config(
 ) -> TrainConfig:
     """The command line over the file's table [train] over MIMDATA_TRAIN_* over a preset; None in `given` is not given.
 
+    The table may name the preset: `preset = "mosi-paper"`.
+
     Each source is checked by itself first, so that an error says where the value came from.
     """
     table = document.get(TABLE, {})
     if not isinstance(table, Mapping):
         raise UsageError(f"[{TABLE}] must be a table of settings, found {table!r}")
+    table = dict(table)
+    named = table.pop("preset", None)
     variables = _variables(os.environ if environment is None else environment)
     typed = {key: value for key, value in given.items() if value is not None}
     sources = ((f"{ENVIRONMENT_PREFIX}* ", variables), (f"[{TABLE}] ", table), ("", typed))
-    merged = presets.preset(preset)
+    merged = presets.preset(preset or named)
     for where, layer in sources:
         merged |= read_settings(TrainConfig, layer, where)
     return TrainConfig(**merged)

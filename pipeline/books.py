@@ -15,7 +15,10 @@ from mimdata.pipeline.store.snapshot import Entry, FailureRow, ledger_entry
 
 @dataclass(frozen=True)
 class StageReport:
-    """One stage's account, in clips: planned = computed + cached + failed."""
+    """One stage's account, in clips: planned = computed + cached + failed.
+
+    seconds: of the wall clock, shared by stages that run together; busy: of all workers, for this stage alone.
+    """
 
     stage: str
     planned: int
@@ -23,10 +26,11 @@ class StageReport:
     cached: int
     failed: int
     seconds: float
+    busy: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The line that `--json` prints."""
-        return asdict(self) | {"seconds": round(self.seconds, 3)}
+        return asdict(self) | {"seconds": round(self.seconds, 3), "busy": round(self.busy, 3)}
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ def keep_books(run: Run, accounts: Sequence[Account]) -> None:
         out = account.report.computed + account.report.cached
         ledger[account.stage] = ledger_entry(account.report.planned, out, causes)
     run.snapshot.save_ledger(ledger)
+    reports = [account.report for account in accounts if account.report.computed]
+    run.snapshot.save_pace(run.snapshot.pace() | {r.stage: r.busy / r.computed for r in reports})
 
 
 def _save_entries(run: Run, accounts: Sequence[Account]) -> None:

@@ -29,6 +29,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("mimdata.mim.commands.explain:explain", "What a model made of one clip: gates, predictions."),
     "runs": ("mimdata.mim.commands.runs:runs", "List the trainings of a store, or compare some."),
     "demo": ("mimdata.workflows.demo:demo_command", "Build a small corpus and run the whole path on it."),
+    "rebuild": (
+        "mimdata.workflows.commands:rebuild_command",
+        "The whole path from a workflow file, checked; for the night.",
+    ),
+    "versions": (
+        "mimdata.pipeline.commands.versions:versions_command",
+        "List dataset versions, or their history.",
+    ),
+    "diff": ("mimdata.pipeline.commands.versions:diff_command", "What differs between two versions."),
+    "publish": ("mimdata.pipeline.commands.versions:publish_command", "Give readers a version that waits."),
+    "rollback": ("mimdata.pipeline.commands.versions:rollback_command", "Give readers an earlier version."),
+    "pin": ("mimdata.pipeline.commands.versions:pin_command", "Keep a version from gc."),
+    "unpin": ("mimdata.pipeline.commands.versions:unpin_command", "Let a version go to gc."),
+    "gc": ("mimdata.workflows.commands:gc_command", "Remove old versions and candidates."),
     "status": (
         "mimdata.pipeline.commands.looking:status_command",
         "What the store holds: corpora, ledgers, datasets.",
@@ -96,7 +110,8 @@ class Commands(click.Group):
 def main(debug: bool) -> None:
     """Raw talking-head corpora in, word-aligned Parquet and a trained MIM out.
 
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but some clips are in the failures table.
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but some clips are in the failures table,
+    4 built but not published.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s" if debug else "%(message)s")
     logging.getLogger("mimdata").setLevel(logging.DEBUG if debug else logging.INFO)

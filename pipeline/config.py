@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -55,6 +55,52 @@ class DatasetConfig(Strict):
     assign_splits: bool = True
 
 
+Limit = Annotated[float, Field(ge=0, le=1)] | Literal["off"]
+
+
+class ChecksConfig(Strict):
+    """What a version must hold before `mimdata rebuild` publishes it. Shares are of 1; 0 to 1, or "off".
+
+    docs/checks.md says what each one counts, and which accident it would have caught.
+    """
+
+    kept_clips: Limit = 0.9
+    every_split: bool = True
+    coverage: dict[str, Limit] = {"text": 0.98, "audio": 0.9, "vision": 0.5}  # of the words of each split
+    unplaced_words: Limit = 0.05
+    suspect_clips: Limit = 0.05
+    silent_clips: Limit = 0.02
+    faceless_clips: Limit = 0.3
+    constant_features: Limit = 0.1
+    unlabelled_clips: Limit = 0.1
+    commonest_label: Limit = 0.5
+    shared_videos: Limit = 0.0
+    shared_speakers: Limit = 0.0
+    shared_recordings: Limit = 0.0
+    shared_sentences: Limit = 0.05
+    repeated_recordings: Limit = 0.0
+    removed_clips: Limit = 0.05
+    changed_labels: Limit = 0.05
+    changed_splits: Limit = 0.0
+    feature_drift: Annotated[float, Field(ge=0)] | Literal["off"] = (
+        0.5  # standard deviations of a feature over words
+    )
+
+
+class RetentionConfig(Strict):
+    """Which versions, candidates and reports stay: the newest `keep`, and what readers left less than `grace_hours` ago."""
+
+    keep: int = Field(default=7, ge=1)
+    grace_hours: float = Field(default=48, ge=0)
+
+
+class ReportConfig(Strict):
+    """Where a rebuild reports. The webhook's URL is a secret: it comes from the variable that is named here."""
+
+    folder: Path | None = None  # STORE/reports
+    webhook_variable: str = "MIMDATA_WEBHOOK"
+
+
 class RunConfig(Strict):
     """Everything that one run needs to know."""
 
@@ -73,7 +119,11 @@ class RunConfig(Strict):
     aligner: StepConfig = StepConfig(name="pocketsphinx")
     pooling: PoolingConfig = PoolingConfig()
     dataset: DatasetConfig = DatasetConfig()
-    train: dict[str, Any] = {}  # read by mimdata.mim.config
+    fixes: Path | None = None  # a file of corrections to the corpus, docs/checks.md
+    checks: ChecksConfig = ChecksConfig()
+    retention: RetentionConfig = RetentionConfig()
+    report: ReportConfig = ReportConfig()
+    train: dict[str, Any] | None = None  # read by mimdata.mim.config; a rebuild trains where there is one
 
     def build_extractors(self) -> dict[str, Extractor]:
         """The extractors of the chosen modalities, by modality."""

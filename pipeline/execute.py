@@ -45,6 +45,11 @@ class Workers:
         self._cluster: Any = None
         self._client: Any = None
 
+    @property
+    def expected(self) -> int:
+        """How many processes will work side by side, as far as this machine knows."""
+        return (os.cpu_count() or 1) if self._count is None else max(1, self._count)
+
     def __enter__(self) -> Self:
         return self
 

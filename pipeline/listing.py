@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mimdata.pipeline import registry
+from mimdata.pipeline.corpora.fixes import apply_fixes, read_fixes
 from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.records import Clip, Problem
@@ -60,12 +61,12 @@ class Listing:
         )
 
 
-def list_corpus(name: str, root: Path, selection: Selection) -> Listing:
-    """Read a corpus. Raises MimdataError when there is nothing to work on."""
+def list_corpus(name: str, root: Path, selection: Selection, fixes: Path | None = None) -> Listing:
+    """Read a corpus, with the corrections of a fix file. Raises MimdataError when there is nothing to work on."""
     corpus = registry.corpus(name)
     if isinstance(corpus, Prepares):
         corpus.prepare(root)
-    items = list(admit(corpus.clips(root)))
+    items = list(admit(apply_fixes(corpus.clips(root), read_fixes(fixes) if fixes else {})))
     clips = [item for item in items if isinstance(item, Clip)]
     problems = [item for item in items if isinstance(item, Problem)]
     for problem in problems:

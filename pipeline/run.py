@@ -88,7 +88,7 @@ def read_run(config: RunConfig, options: Options) -> Run:
         root=root,
         store=store,
         snapshot=Snapshot(store, corpus),
-        listing=list_corpus(corpus, root, options.selection),
+        listing=list_corpus(corpus, root, options.selection, config.fixes),
         sources=Sources(store, rehash=options.rehash),
         workers=Workers(config.workers, config.scheduler),
         resources=Resources(config.device),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,11 +34,20 @@ def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account
     indexes = {kind: Index(run.store, kind) for kind in steps}
     work = list(missing(planned, indexes, retry_failed=run.options.retry_failed))
     todo = tasks(work, run.media_root, run.store, steps, run.sources, run.resources)
-    transient = _compute(run, label, run_media_task, todo, indexes)
+    transient, busy = _compute(run, label, run_media_task, todo, indexes)
     asked = {kind: {item.wants[kind].key for item in work if kind in item.wants} for kind in steps}
     seconds = time.perf_counter() - began
     return [
-        _account(run.store, kind, _wants(planned, kind), indexes[kind], asked[kind], transient, seconds)
+        _account(
+            run.store,
+            kind,
+            _wants(planned, kind),
+            indexes[kind],
+            asked[kind],
+            transient,
+            seconds,
+            busy.get(kind, 0.0),
+        )
         for kind in steps
     ]
 
@@ -67,9 +77,9 @@ def rows_stage(run: Run, inputs: Sequence[Account]) -> tuple[Account, dict[str, 
         RowsTask(run.store, tuple(work[first : first + CLIPS_PER_TASK]), run.config.pooling)
         for first in range(0, len(work), CLIPS_PER_TASK)
     ]
-    transient = _compute(run, "pool", run_rows_task, todo, {ROWS: index})
+    transient, busy = _compute(run, "pool", run_rows_task, todo, {ROWS: index})
     seconds = time.perf_counter() - began
-    account = _account(run.store, ROWS, wants, index, set(lacking), transient, seconds)
+    account = _account(run.store, ROWS, wants, index, set(lacking), transient, seconds, busy.get(ROWS, 0.0))
     found = {
         clip_id: index.find(key) for clip_id, key in account.keys.items() if clip_id not in account.failures
     }
@@ -113,7 +123,7 @@ def stored(run: Run, steps: Mapping[str, Step]) -> list[Account]:
             if isinstance(want, Want) and index.find(want.key) is None
         }
         accounts.append(
-            _account(run.store, kind, wants, index, set(), transient, time.perf_counter() - began)
+            _account(run.store, kind, wants, index, set(), transient, time.perf_counter() - began, 0.0)
         )
     return accounts
 
@@ -124,12 +134,14 @@ def _compute(
     function: Callable[[Any], TaskResult],
     todo: Sequence[Task],
     indexes: Mapping[str, Index],
-) -> Transient:
-    """Run the tasks and index what they store; returns the failures that are not stored."""
+) -> tuple[Transient, Counter[str]]:
+    """Run the tasks and index what they store; returns the failures that are not stored, and the workers' seconds by kind."""
     transient: dict[tuple[str, str], Failure] = {}
+    busy: Counter[str] = Counter()
     with progress(label, sum(map(len, todo))) as advance:
         for task, result in _results(run, function, todo):
             advance(len(task))
+            busy.update(result.seconds)
             transient |= {(kind, key): failure for kind, key, failure in result.transient}
             for receipt in result.receipts:
                 index = indexes[receipt.kind]
@@ -138,7 +150,7 @@ def _compute(
                     index.save()
     for index in indexes.values():
         index.save()
-    return transient
+    return transient, busy
 
 
 def _results(
@@ -178,6 +190,7 @@ def _account(
     asked: set[str],
     transient: Transient,
     seconds: float,
+    busy: float,
 ) -> Account:
     keys = {clip_id: want.key for clip_id, want in wants.items() if isinstance(want, Want)}
     failures: dict[str, Failure] = {}
@@ -188,9 +201,8 @@ def _account(
     computed = len({key for clip_id, key in keys.items() if clip_id not in failures} & asked)
     stage = kind.removeprefix("tracks/")
     cached = len(wants) - computed - len(failures)
-    return Account(
-        kind, stage, keys, failures, StageReport(stage, len(wants), computed, cached, len(failures), seconds)
-    )
+    report = StageReport(stage, len(wants), computed, cached, len(failures), seconds, busy)
+    return Account(kind, stage, keys, failures, report)
 
 
 def _failure(store: Folder, index: Index, kind: str, key: str, transient: Transient) -> Failure | None:

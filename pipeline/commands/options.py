@@ -14,7 +14,7 @@ from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import Snapshot, last_corpus
 
 F = TypeVar("F", bound=Callable[..., Any])
-EXIT_SOME_FAILED = 3
+EXIT_SOME_FAILED, EXIT_NOT_PUBLISHED = 3, 4
 
 STORE = click.option("--store", metavar="PATH", help="The store.  [default: .mimdata]")
 CORPUS = click.option("--corpus", metavar="NAME", help="The corpus.  [default: the last one, or else demo]")
@@ -76,7 +76,10 @@ RUN_OPTIONS = chain(
 
 
 def configuration(
-    file: Path | None, assignments: tuple[str, ...], take_over: Iterable[str] = ("root",), **given: Any
+    file: Path | None,
+    assignments: tuple[str, ...],
+    take_over: Iterable[str] = ("root", "fixes"),
+    **given: Any,
 ) -> RunConfig:
     """The configuration of a call. `take_over` names what comes from the corpus's last run if nothing else says it."""
     values: dict[str, Any] = {**given, "modalities": given.get("modalities") or None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -60,6 +61,7 @@ def row_identity(inputs: Mapping[str, str], pooling: PoolingConfig) -> dict[str,
 
 def run_rows_task(task: RowsTask) -> TaskResult:
     """Pool each clip of a task and write the rows as one part."""
+    began = time.perf_counter()
     results = _inputs(task)
     outcomes, tables = [], []
     for work in task.rows:
@@ -69,7 +71,8 @@ def run_rows_task(task: RowsTask) -> TaskResult:
         tracks = {kind.removeprefix(TRACKS): track for kind, track in mine.items()}
         tables.append(row(words, tracks, task.pooling))  # type: ignore[arg-type]
         outcomes.append(Outcome(work.want.key, work.clip_id, work.want.identity))
-    return TaskResult((write_part(task.store, ROWS, outcomes, pa.concat_tables(tables)),))
+    receipt = write_part(task.store, ROWS, outcomes, pa.concat_tables(tables))
+    return TaskResult((receipt,), seconds={ROWS: time.perf_counter() - began})
 
 
 def _inputs(task: RowsTask) -> dict[tuple[str, Location], Result]:

@@ -130,6 +130,18 @@ class Snapshot:
         """Replace the ledger."""
         self.folder.write("ledger.json", (json.dumps(ledger, indent=2, ensure_ascii=False) + "\n").encode())
 
+    def pace(self) -> dict[str, float]:
+        """Worker seconds a clip by stage, of the last run that computed any; empty when nothing is known."""
+        try:
+            found: dict[str, float] = json.loads(self.folder.read("pace.json"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
+
+    def save_pace(self, pace: Mapping[str, float]) -> None:
+        """Remember how long clips take."""
+        self.folder.write("pace.json", (json.dumps(dict(pace), indent=1) + "\n").encode())
+
     def last_run(self) -> dict[str, Any]:
         """The configuration of the last run; empty before the first."""
         if not self.folder.exists("run.toml"):

@@ -1,0 +1,1 @@
+"""What a dataset version must hold before readers get it."""
