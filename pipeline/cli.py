@@ -43,6 +43,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pin": ("mimdata.pipeline.commands.versions:pin_command", "Keep a version from gc."),
     "unpin": ("mimdata.pipeline.commands.versions:unpin_command", "Let a version go to gc."),
     "gc": ("mimdata.workflows.commands:gc_command", "Remove old versions and candidates."),
+    "verify": ("mimdata.pipeline.commands.proof:verify_command", "Prove that a version is what it says."),
+    "provenance": (
+        "mimdata.pipeline.commands.proof:provenance_command",
+        "Where every column of a clip comes from.",
+    ),
     "status": (
         "mimdata.pipeline.commands.looking:status_command",
         "What the store holds: corpora, ledgers, datasets.",
