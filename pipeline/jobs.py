@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mimdata.pipeline.books import Account, StageReport, keep_books
+from mimdata.pipeline.dataset.integrity import damaged_files, put_right
 from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.pooling import TRACKS, WORDS
 from mimdata.pipeline.dataset.rows import VERSION
@@ -27,6 +28,7 @@ from mimdata.pipeline.run import Run
 from mimdata.pipeline.stages import media_stage, rows_stage, stored
 from mimdata.pipeline.steps import Extractor, HasNotes, Step, WordAligner
 from mimdata.pipeline.store.fingerprint import library_version, step_identity
+from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parts import Location
 
 log = logging.getLogger("mimdata")
@@ -134,15 +136,45 @@ def _dataset_rows(
 
 
 def _version(run: Run, ready: Sequence[DatasetRow], description: Description) -> tuple[StageReport, Manifest]:
-    """The version of these rows: the one that there is, or a new candidate."""
+    """The version of these rows: the one that there is, put right where its files were damaged, or a new candidate."""
     began = time.perf_counter()
     versions = Versions(run.store, run.corpus)
     manifest = versions.made_from(inputs_digest(ready, description, run.config.dataset))
-    computed = 0 if manifest else len(ready)
+    damaged = dict(damaged_files(versions.folder_of(manifest), manifest)) if manifest else {}
+    computed = len(ready) if manifest is None or damaged else 0
     if manifest is None:
-        with progress("write shards", len(ready)) as advance:
-            manifest = write_version(
-                run.store, versions.candidates, ready, description, run.config.dataset, advance
-            )
+        manifest = _write(run, versions.candidates, ready, description)
+    elif damaged:
+        _mend(
+            run,
+            versions.folder_of(manifest),
+            manifest,
+            damaged,
+            lambda place: _write(run, place, ready, description),
+        )
     seconds = time.perf_counter() - began
     return StageReport("dataset", len(ready), computed, len(ready) - computed, 0, seconds), manifest
+
+
+def _write(run: Run, place: Folder, ready: Sequence[DatasetRow], description: Description) -> Manifest:
+    with progress("write shards", len(ready)) as advance:
+        return write_version(run.store, place, ready, description, run.config.dataset, advance)
+
+
+def _mend(
+    run: Run,
+    folder: Folder,
+    manifest: Manifest,
+    damaged: Mapping[str, str],
+    write: Callable[[Folder], Manifest],
+) -> None:
+    """Write the same version once more and take the damaged files from there."""
+    for name, what in damaged.items():
+        log.warning("%s/%s %s: it is written again", manifest.version, name, what)
+    with run.store.staging() as place:
+        again = write(place)
+        if again.digest != manifest.digest:
+            raise MimdataError(
+                f"{manifest.version} is damaged and cannot be made again from the store: remove {folder.path()}, then run again"
+            )
+        put_right(folder, damaged, place.sub(again.version))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from mimdata.pipeline.config import RunConfig
+from mimdata.pipeline.dataset.integrity import damaged_files
 from mimdata.pipeline.dataset.lineage import Line, read_lineage
 from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.versions import Versions
@@ -22,8 +22,6 @@ from mimdata.pipeline.listing import Selection
 from mimdata.pipeline.run import Options, open_run
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
-
-BLOCK = 1 << 22  # bytes
 
 
 @dataclass(frozen=True)
@@ -39,29 +37,6 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """The document that `mimdata verify --json` prints."""
         return dict(vars(self)) | {"differences": [list(pair) for pair in self.differences]}
-
-
-def damaged_files(folder: Folder, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """The files of a version that are not what its manifest says, and how."""
-    for about in manifest.files:
-        try:
-            size, sha256 = _digest(folder, about["file"])
-        except OSError as error:
-            yield about["file"], f"cannot be read: {error.strerror or error}"
-            continue
-        if size != about["bytes"]:
-            yield about["file"], f"has {size:,} bytes, the manifest says {about['bytes']:,}"
-        elif sha256 != about["sha256"]:
-            yield about["file"], f"has sha256 {sha256[:12]}…, the manifest says {about['sha256'][:12]}…"
-
-
-def _digest(folder: Folder, name: str) -> tuple[int, str]:
-    found, size = hashlib.sha256(), 0
-    with folder.filesystem.open(folder.path(name), "rb") as file:
-        while block := file.read(BLOCK):
-            found.update(block)
-            size += len(block)
-    return size, found.hexdigest()
 
 
 def verify(versions: Versions, name: str, config: RunConfig, sample: int | None) -> Verdict:

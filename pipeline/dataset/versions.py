@@ -136,6 +136,11 @@ class Versions:
                     return manifest
         return None
 
+    def folder_of(self, manifest: Manifest) -> Folder:
+        """Where the files of a version are."""
+        published = self.published.exists(manifest.version)
+        return (self.published if published else self.candidates).sub(manifest.version)
+
     def withdrawn(self, name: str) -> str:
         """Why readers were taken off a version by a rollback; empty if they were not."""
         return self.fate().withdrawn.get(name, "")
