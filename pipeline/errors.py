@@ -11,6 +11,10 @@ class UsageError(MimdataError):
     """The command or its configuration cannot mean anything. Exit code 2."""
 
 
+class StoreError(MimdataError):
+    """The store cannot be written, or a part of it cannot be read: no clip is to blame, and the run ends."""
+
+
 class ClipError(MimdataError):
     """One clip cannot be processed; all others go on, and the failures table gets a row.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mimdata.pipeline.books import Account, StageReport
 from mimdata.pipeline.dataset.pooling import ROWS, RowsTask, RowWork, row_identity, run_rows_task
+from mimdata.pipeline.errors import StoreError
 from mimdata.pipeline.plan import CLIPS_PER_TASK, Planned, missing, plan, tasks
 from mimdata.pipeline.progress import progress
 from mimdata.pipeline.records import Clip
@@ -162,6 +163,8 @@ def _results(
     """
     lost: list[Task] = []
     for task, result in run.workers.run(function, todo):
+        if isinstance(result, StoreError):
+            raise result
         if isinstance(result, Exception):
             lost += task.split()
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -15,8 +17,21 @@ from typing import Any
 
 import fsspec
 
+from mimdata.pipeline.errors import StoreError
+
 # What is being written is named after its writer, so that what a killed one left behind is known for it.
 TEMPORARY = ".tmp-"
+FORGOTTEN = 86_400.0  # seconds; nobody writes one file for a day, on whatever machine
+HINTS = {
+    errno.ENOSPC: "free some space, then run again: what was stored stays",
+    errno.EDQUOT: "free some space, then run again: what was stored stays",
+    errno.EFBIG: "raise the limit (`ulimit -f`), then run again: what was stored stays",
+    errno.EROFS: "make it writable, or choose another folder with --store",
+    errno.EACCES: "make it writable, or choose another folder with --store",
+    errno.EPERM: "make it writable, or choose another folder with --store",
+    errno.ENOTDIR: "a file is in the way: choose a folder with --store, existing or new",
+    errno.EEXIST: "a file is in the way: choose a folder with --store, existing or new",
+}
 
 
 def _temporary() -> str:
@@ -38,6 +53,24 @@ def _alive(pid: int) -> bool:
     except OSError:
         return True  # somebody else's
     return True
+
+
+def _old(path: Path) -> bool:
+    """Whether a file or folder was last changed longer ago than anybody writes."""
+    try:
+        return time.time() - path.stat().st_mtime > FORGOTTEN
+    except OSError:
+        return False
+
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Turn an error of the filesystem into one line: what went wrong, where, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        hint = HINTS.get(error.errno or 0, "see to it, then run again: what was stored stays")
+        raise StoreError(f"{error.strerror or error}: cannot write {path}; {hint}") from error
 
 
 @dataclass(frozen=True)
@@ -79,7 +112,11 @@ class Folder:
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole: a reader sees the old bytes or the new ones, also after a crash."""
+        """Write a file whole: a reader sees the old bytes or the new ones, also after a crash. Raises StoreError."""
+        with _writing(self.path(name)):
+            self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> None:
         target = self.path(name)
         self.filesystem.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
         if not self.local:
@@ -101,7 +138,8 @@ class Folder:
     def staging(self) -> Iterator[Folder]:
         """A temporary folder inside this one, for what `publish` then makes visible; gone afterwards."""
         temporary = self.sub(_temporary())
-        self.filesystem.makedirs(temporary.path(), exist_ok=True)
+        with _writing(temporary.path()):
+            self.filesystem.makedirs(temporary.path(), exist_ok=True)
         try:
             yield temporary
         finally:
@@ -115,21 +153,33 @@ class Folder:
         """
         if self.exists(name):
             return
-        self.filesystem.makedirs(self.path(), exist_ok=True)
-        if self.local:
-            Path(staging.path()).replace(self.path(name))
-        else:
-            self.filesystem.mv(staging.path(), self.path(name), recursive=True)
+        with _writing(self.path(name)):
+            self.filesystem.makedirs(self.path(), exist_ok=True)
+            if not self.local:
+                self.filesystem.mv(staging.path(), self.path(name), recursive=True)
+                return
+            try:
+                Path(staging.path()).replace(self.path(name))
+            except OSError:
+                if not self.exists(name):  # else another run has just published the same
+                    raise
 
     def sweep(self) -> None:
-        """Remove what writers on this machine left half-written when they were killed."""
+        """Remove what killed writers left half-written: those of this machine, and what nobody touched for a day."""
         if not self.local:
             return  # there, nothing is ever half-written
         for parent, folders, files in os.walk(self.path()):
-            for name in [name for name in files if name.startswith(TEMPORARY) and _abandoned(name)]:
-                (Path(parent) / name).unlink(missing_ok=True)
-            for name in [name for name in folders if name.startswith(TEMPORARY) and _abandoned(name)]:
-                shutil.rmtree(Path(parent) / name, ignore_errors=True)
+            for name in (name for name in (*files, *folders) if name.startswith(TEMPORARY)):
+                path = Path(parent) / name
+                if not (_abandoned(name) or _old(path)):
+                    continue
+                if name in folders:
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    with suppress(
+                        OSError
+                    ):  # gone, or the store is read-only, which its first writer says better
+                        path.unlink()
 
     def files(self, suffix: str = "") -> list[str]:
         """Names of all files below the folder, relative to it, sorted; temporary ones are left out."""
@@ -151,8 +201,19 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is gone already is no error."""
-        if self.exists(name):
-            self.filesystem.rm_file(self.path(name))
+        with _writing(self.path(name)), suppress(FileNotFoundError):
+            if self.exists(name):
+                self.filesystem.rm_file(self.path(name))
+
+    def move(self, name: str, to: str) -> None:
+        """Rename a file within the folder; one that is gone already is no error."""
+        with _writing(self.path(to)):
+            self.filesystem.makedirs(str(PurePosixPath(self.path(to)).parent), exist_ok=True)
+            with suppress(FileNotFoundError):
+                if self.local:
+                    Path(self.path(name)).replace(self.path(to))
+                else:
+                    self.filesystem.mv(self.path(name), self.path(to))
 
     def remove_folder(self, name: str) -> None:
         """Delete a folder: out of sight by one rename, so that nobody opens half of it, then its files."""

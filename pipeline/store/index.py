@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import from_bytes, to_bytes
-from mimdata.pipeline.store.parts import Location, Receipt, scan_part
+from mimdata.pipeline.store.parquet import CHECKED, UnreadableError, from_bytes, to_bytes
+from mimdata.pipeline.store.parts import DamageError, Location, Receipt, read_part, scan_part, set_aside
 
 log = logging.getLogger("mimdata")
 
@@ -58,11 +58,29 @@ class Index:
         return self._locations.get(key)
 
     def add(self, receipt: Receipt) -> None:
-        """Take note of a part that was just written."""
+        """Take note of a part. Where a key lies in several, a result counts before a failure that it replaced."""
         self._receipts[receipt.part] = receipt
         for row, (key, failed) in enumerate(zip(receipt.keys, receipt.failed, strict=True)):
-            self._locations[key] = Location(receipt.part, row, failed)
+            before = self._locations.get(key)
+            if before is None or before.failed or not failed:
+                self._locations[key] = Location(receipt.part, row, failed)
         self._changed = True
+
+    def weed(self) -> set[str]:
+        """Read every part, set the damaged ones aside, and forget them; the keys that are lost so."""
+        lost: set[str] = set()
+        for part in list(self._receipts):
+            try:
+                read_part(self.store, self.kind, part)
+            except DamageError as damage:
+                set_aside(self.store, damage)
+                lost |= set(self._receipts.pop(part).keys)
+        if lost:
+            sound, self._locations = list(self._receipts.values()), {}
+            for receipt in sound:
+                self.add(receipt)
+            self.save()
+        return lost - self._locations.keys()
 
     def save(self) -> None:
         """Write one index file that replaces those that were read; does nothing when nothing changed."""
@@ -70,7 +88,7 @@ class Index:
             return
         name = f"{uuid.uuid4().hex}.parquet"
         folder = self._folder()
-        folder.write(name, to_bytes(_table(self._receipts.values())))
+        folder.write(name, to_bytes(_table(self._receipts.values()), **CHECKED))
         for old in self._files:
             folder.remove(old)
         self._files = [name]
@@ -96,25 +114,17 @@ class Index:
     def _adopt(self, part: str) -> None:
         try:
             self.add(scan_part(self.store, self.kind, part))
-        except (pa.ArrowException, OSError) as error:
-            set_aside = f"damaged/{self.kind}/{part}"
-            log.warning(
-                "%s/%s cannot be read (%s): set aside in %s, to be computed again",
-                self.kind,
-                part,
-                error,
-                set_aside,
-            )
-            self.store.write(set_aside, self.store.sub(self.kind).read(part))
-            self.store.sub(self.kind).remove(part)
+        except DamageError as damage:
+            set_aside(self.store, damage)
 
     def _read(self, name: str) -> list[Receipt]:
         try:
-            table = from_bytes(self._folder().read(name))
+            table = from_bytes(self._folder().read(name), schema=INDEX)
         except FileNotFoundError:
             return []  # another run has just replaced it; the parts themselves are listed
-        except pa.ArrowException as error:
-            log.warning("index file %s cannot be read (%s): rebuilt from its parts", name, error)
+        except UnreadableError as error:
+            where = self._folder().path(name)
+            log.warning("%s cannot be read (%s): the index is rebuilt from the parts", where, error)
             return []
         return _receipts(table, self.kind)
 
@@ -127,8 +137,8 @@ def count_done(store: Folder, kind: str, keys: pa.Array) -> int:
     present = store.sub(kind).files(".parquet")
     folder = store.sub("index").sub(kind)
     try:
-        tables = [from_bytes(folder.read(name)) for name in folder.files(".parquet")]
-    except (FileNotFoundError, pa.ArrowException):
+        tables = [from_bytes(folder.read(name), schema=INDEX) for name in folder.files(".parquet")]
+    except (FileNotFoundError, UnreadableError):
         tables = []
     if tables:
         table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()

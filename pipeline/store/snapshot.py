@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mimdata.pipeline.errors import StoreError
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import from_bytes, to_bytes
+from mimdata.pipeline.store.parquet import CHECKED, UnreadableError, from_bytes, to_bytes
 
+log = logging.getLogger("mimdata")
 LAST = "corpora/last"
 KEYS = pa.map_(pa.string(), pa.string())
 CLIPS = pa.schema(
@@ -91,14 +94,14 @@ class Snapshot:
 
     def entries(self) -> dict[str, Entry]:
         """The clips by id, in corpus order; empty before the first run."""
-        rows = self._rows("clips.parquet")
+        rows = self._rows("clips.parquet", CLIPS)
         return {row["clip_id"]: _entry(row) for row in rows}
 
     def keys(self) -> tuple[int, dict[str, pa.Array]]:
         """How many clips there are, and the keys of their results by kind, without an object a clip."""
         if not self.folder.exists("clips.parquet"):
             return 0, {}
-        column = from_bytes(self.folder.read("clips.parquet"), ["keys"]).column(0).combine_chunks()
+        column = self._table("clips.parquet", CLIPS, ["keys"]).column(0).combine_chunks()
         kinds = {str(kind) for kind in column.keys.unique().to_pylist()}
         return len(column), {k: column.items.filter(pc.equal(column.keys, k)) for k in sorted(kinds)}
 
@@ -108,12 +111,12 @@ class Snapshot:
 
     def failures(self) -> list[FailureRow]:
         """The failures table: by stage, then in corpus order."""
-        return [FailureRow(**row) for row in self._rows("failures.parquet")]
+        return [FailureRow(**row) for row in self._rows("failures.parquet", FAILURES)]
 
     def failed(self) -> int:
         """Rows of the failures table."""
         name = "failures.parquet"
-        return len(from_bytes(self.folder.read(name), ["stage"])) if self.folder.exists(name) else 0
+        return len(self._table(name, FAILURES, ["stage"])) if self.folder.exists(name) else 0
 
     def save_failures(self, rows: Iterable[FailureRow]) -> None:
         """Replace the failures table."""
@@ -123,7 +126,11 @@ class Snapshot:
         """By stage: {"in": n, "out": n, "excluded": {reason: n}}."""
         if not self.folder.exists("ledger.json"):
             return {}
-        ledger: dict[str, Any] = json.loads(self.folder.read("ledger.json"))
+        try:
+            ledger: dict[str, Any] = json.loads(self.folder.read("ledger.json"))
+        except ValueError as error:
+            self._damaged("ledger.json", error)
+            return {}
         return ledger
 
     def save_ledger(self, ledger: Mapping[str, Any]) -> None:
@@ -146,26 +153,43 @@ class Snapshot:
         """The configuration of the last run; empty before the first."""
         if not self.folder.exists("run.toml"):
             return {}
-        return tomllib.loads(self.folder.read("run.toml").decode())
+        try:
+            return tomllib.loads(self.folder.read("run.toml").decode())
+        except ValueError as error:
+            raise StoreError(
+                f"{self.folder.path('run.toml')}, the configuration of the last run, is damaged ({error}): remove it, "
+                "then give --root and what else the last run was told once more"
+            ) from error
 
     def save_run(self, toml: str) -> None:
         """Remember the configuration of this run, and that this corpus was the last one."""
         self.folder.write("run.toml", toml.encode())
         self.store.write(LAST, f"{self.corpus}\n".encode())
 
-    def _rows(self, name: str) -> list[dict[str, Any]]:
+    def _rows(self, name: str, schema: pa.Schema) -> list[dict[str, Any]]:
         if not self.folder.exists(name):
             return []
-        rows: list[dict[str, Any]] = from_bytes(self.folder.read(name)).to_pylist()
+        rows: list[dict[str, Any]] = self._table(name, schema).to_pylist()
         return rows
 
+    def _table(self, name: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+        """A table, empty where it is damaged: each run writes it anew."""
+        try:
+            return from_bytes(self.folder.read(name), columns, None if columns else schema)
+        except UnreadableError as error:
+            self._damaged(name, error)
+            return (pa.schema([schema.field(c) for c in columns]) if columns else schema).empty_table()
+
+    def _damaged(self, name: str, error: Exception) -> None:
+        log.warning("%s cannot be read (%s): the next run writes it anew", self.folder.path(name), error)
+
     def _write(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-        self.folder.write(name, to_bytes(pa.Table.from_pylist(rows, schema)))
+        self.folder.write(name, to_bytes(pa.Table.from_pylist(rows, schema), **CHECKED))
 
 
 def last_corpus(store: Folder) -> str | None:
     """The corpus that was worked on last, None in a new store."""
-    return store.read(LAST).decode().strip() if store.exists(LAST) else None
+    return store.read(LAST).decode(errors="replace").strip() if store.exists(LAST) else None
 
 
 def corpora(store: Folder) -> list[str]:

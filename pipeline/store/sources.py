@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,9 @@ import pyarrow as pa
 
 from mimdata.pipeline.files import Stamp, file_digest, stamp
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import from_bytes, to_bytes
+from mimdata.pipeline.store.parquet import CHECKED, UnreadableError, from_bytes, to_bytes
+
+log = logging.getLogger("mimdata")
 
 SOURCES = pa.schema(
     [
@@ -34,9 +37,19 @@ class Sources:
         self._known: dict[str, tuple[Stamp, str]] = {}
         self._changed = rehash
         if not rehash and store.exists(FILE):
-            table = from_bytes(store.read(FILE))
-            for path, size, mtime_ns, sha256 in zip(*(c.to_pylist() for c in table.columns), strict=True):
-                self._known[path] = ((size, mtime_ns), sha256)
+            self._load()
+
+    def _load(self) -> None:
+        try:
+            table = from_bytes(self._store.read(FILE), schema=SOURCES)
+        except UnreadableError as error:
+            log.warning(
+                "%s cannot be read (%s): every source file is read again", self._store.path(FILE), error
+            )
+            self._changed = True
+            return
+        for path, size, mtime_ns, sha256 in zip(*(c.to_pylist() for c in table.columns), strict=True):
+            self._known[path] = ((size, mtime_ns), sha256)
 
     def digests(
         self, paths: Iterable[Path], advance: Callable[[], None] = lambda: None
@@ -66,7 +79,7 @@ class Sources:
             if mtime_ns < newest
         ]
         table = pa.Table.from_pylist(rows, SOURCES)
-        self._store.write(FILE, to_bytes(table))
+        self._store.write(FILE, to_bytes(table, **CHECKED))
         self._changed = False
 
     def _digest(self, path: Path) -> str | OSError:

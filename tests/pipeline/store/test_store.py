@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from mimdata.pipeline.errors import StoreError
 from mimdata.pipeline.records import Reason, Tokens, Track, Words
 from mimdata.pipeline.store.codec import Result, decode, encode, schema_of, table
 from mimdata.pipeline.store.folder import Folder
@@ -122,7 +123,7 @@ def test_rows_come_in_the_order_that_was_asked(store: Folder) -> None:
 def test_a_file_appears_whole_or_not_at_all(store: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     store.write("x", b"old")
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StoreError, match=r"No space left on device: cannot write .*; free some space"):
         store.write("x", b"new")
     assert store.read("x") == b"old"
     assert [p.name for p in Path(store.path()).iterdir()] == ["x"]
