@@ -23,6 +23,7 @@ from mimdata.pipeline.dataset.writer import (
     write_version,
 )
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.mending import mended
 from mimdata.pipeline.progress import progress
 from mimdata.pipeline.run import Run
 from mimdata.pipeline.stages import media_stage, rows_stage, stored
@@ -49,6 +50,7 @@ def notes(run: Run) -> list[str]:
     return [note for step in steps if isinstance(step, HasNotes) for note in step.notes()]
 
 
+@mended
 def extract(run: Run) -> JobReport:
     """Extract every modality of every chosen clip that the store does not have yet."""
     extractors = run.config.build_extractors()
@@ -69,6 +71,7 @@ def align(run: Run) -> JobReport:
     return report
 
 
+@mended
 def build(run: Run) -> JobReport:
     """As `align`, but a new version waits among the candidates."""
     extractors = run.config.build_extractors()
