@@ -62,9 +62,23 @@ class Workers:
         self._client = self._cluster = None
 
     def run(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | Exception]]:
-        """Each task with its result, or with the exception that kept it from one, in order of completion."""
+        """Each task with its result, or with the exception that kept it from one, in order of completion.
+
+        Raises MimdataError when the scheduler goes away.
+        """
         if not tasks:
             return
+        from distributed import CancelledError
+
+        try:
+            yield from self._completed(function, tasks)
+        except (OSError, CancelledError) as error:
+            raise MimdataError(
+                f"the Dask scheduler{f' at {self._scheduler}' if self._scheduler else ''} went away: what was stored "
+                "stays; see that it runs, then run again"
+            ) from error
+
+    def _completed(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | Exception]]:
         from distributed import as_completed
 
         client = self._started(len(tasks))
@@ -89,7 +103,8 @@ class Workers:
 
             # What Dask says of its own life is for those who debug.
             if not logging.getLogger("mimdata").isEnabledFor(logging.DEBUG):
-                logging.getLogger("distributed").setLevel(logging.ERROR)
+                for name in ("distributed", "distributed.client"):
+                    logging.getLogger(name).setLevel(logging.CRITICAL)
             dask.config.set(
                 {
                     "distributed.scheduler.allowed-failures": WORKER_DIES,
