@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import click
+from mimdata.pipeline.terminal import printable, say
 
 
 def epoch_line(line: Mapping[str, Any]) -> str:
@@ -25,7 +25,7 @@ def watching(epochs: int) -> Iterator[tuple[Callable[[str], None], Callable[[Map
     if not sys.stderr.isatty():
 
         def echo(text: str) -> None:
-            click.echo(text, err=True)
+            say(text, err=True)
 
         yield echo, lambda line: echo(epoch_line(line))
         return
@@ -43,7 +43,7 @@ def watching(epochs: int) -> Iterator[tuple[Callable[[str], None], Callable[[Map
     with Progress(*columns, console=console) as bars:
         row = bars.add_task("", total=epochs)
         yield (
-            lambda text: console.print(text, highlight=False, markup=False),
+            lambda text: console.print(printable(text), highlight=False, markup=False),
             lambda line: bars.update(row, advance=1, description=epoch_line(line)),
         )
 
@@ -71,7 +71,7 @@ def show_measures(title: str, splits: Mapping[str, Mapping[str, Any]]) -> None:
     )
     for split, measures in splits.items():
         for name, reason in measures.get("reasons", {}).items():
-            click.echo(f"{split} {name}: none, {reason}")
+            say(f"{split} {name}: none, {reason}")
 
 
 # What tells runs apart in one line each.
@@ -96,12 +96,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    click.echo(title)
+    say(title)
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=True)
+        table.add_column(printable(column), justify="right" if i else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     # A terminal that is too narrow breaks lines; a cell that is cut says less than one that is broken off.
     width = max(Console().width, Console(width=10_000).measure(table).maximum)
     Console(width=width, markup=False, emoji=False, highlight=False).print(table)
@@ -131,12 +131,12 @@ def show_explanation(content: Mapping[str, Any]) -> None:
 
     console = Console(markup=False, emoji=False, highlight=False)
     branches = content["modalities"]
-    gates = Table(box=box.SIMPLE, title=f"{content['clip_id']}: gate and openness")
+    gates = Table(box=box.SIMPLE, title=printable(f"{content['clip_id']}: gate and openness"))
     for column in ("start", "end", "word", *branches):
-        gates.add_column(column, justify="left" if column == "word" else "right", overflow="fold")
+        gates.add_column(printable(column), justify="left" if column == "word" else "right", overflow="fold")
     for i, word in enumerate(content["words"]):
         cells = (_gate(b["gates"][i]) for b in branches.values())
-        gates.add_row(f"{word['start']:.2f}", f"{word['end']:.2f}", word["word"], *cells)
+        gates.add_row(f"{word['start']:.2f}", f"{word['end']:.2f}", printable(word["word"]), *cells)
     console.print(gates)
     made = Table(box=box.SIMPLE)
     labelled = content["label"] is not None
@@ -149,13 +149,11 @@ def show_explanation(content: Mapping[str, Any]) -> None:
         made.add_column(column, overflow="fold")
     for name, b in branches.items():
         taught = (*(_loss(b, k) for k in ("loss", "weight")), b["within"] or "-") if labelled else ()
-        made.add_row(name, _list(b["unpurified"]), _list(b["purified"]), *taught)
+        made.add_row(printable(name), _list(b["unpurified"]), _list(b["purified"]), *taught)
     console.print(made)
-    console.print(
-        f"Fused prediction: {_list(content['prediction'])}; label: {_list(content['label'], 'none')}"
-    )
+    say(f"Fused prediction: {_list(content['prediction'])}; label: {_list(content['label'], 'none')}")
     if labelled:
-        console.print(f"Teacher between modalities: {content['teacher']}")
+        say(f"Teacher between modalities: {content['teacher']}")
 
 
 def _gate(gate: dict[str, Any] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mimdata.pipeline.errors import MimdataError, UsageError
+from mimdata.pipeline.terminal import OneLine
 
 # Name → where the command lies, and its line in the list, so that --help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -118,5 +119,7 @@ def main(debug: bool) -> None:
     Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but some clips are in the failures table,
     4 built but not published.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s" if debug else "%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s" if debug else "%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("mimdata").setLevel(logging.DEBUG if debug else logging.INFO)

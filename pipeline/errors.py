@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from mimdata.pipeline.terminal import printable
+
 
 class MimdataError(Exception):
-    """A mistake in what we were given. The command prints its message without a traceback, exit code 1."""
+    """A mistake in what we were given. The command prints its message without a traceback, exit code 1.
+
+    Messages quote files, names and libraries: whatever these hold, the message is one line that can be printed.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(printable(a) if isinstance(a, str) else a for a in arguments))
 
 
 class UsageError(MimdataError):

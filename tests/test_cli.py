@@ -110,6 +110,6 @@ def test_lists_are_json_for_a_script(tmp_path: Path) -> None:
 
 
 def test_a_transcript_cannot_drive_the_terminal() -> None:
-    from mimdata.pipeline.commands.options import printable
+    from mimdata.pipeline.terminal import printable
 
     assert printable("so \x1b[31mred\x1b[0m\x07 ü") == "so \\x1b[31mred\\x1b[0m\\x07 ü"

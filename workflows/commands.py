@@ -20,6 +20,7 @@ from mimdata.pipeline.commands.options import (
     print_json,
 )
 from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.terminal import say
 
 if TYPE_CHECKING:
     from mimdata.pipeline.config import RunConfig
@@ -82,13 +83,13 @@ def _plan(config: RunConfig, options: Any, as_json: bool) -> None:
         for s in stages
     ]
     columns = ("stage", "planned", "cached", "failed", "to compute", "about", "why")
-    click.echo(f"{run.corpus} in {run.root}: {len(run.listing.chosen)} clips")
+    say(f"{run.corpus} in {run.root}: {len(run.listing.chosen)} clips")
     show(table("", columns, rows, columns[1:6]))
     known = [s.seconds for s in stages if s.seconds is not None]
     if not any(s.computed for s in stages):
-        click.echo("Nothing to compute.")
+        say("Nothing to compute.")
     elif len(known) == len(stages):
-        click.echo(f"All of it in about {_duration(sum(known))}, by the pace of past runs.")
+        say(f"All of it in about {_duration(sum(known))}, by the pace of past runs.")
 
 
 def _duration(seconds: float | None) -> str:
@@ -99,10 +100,8 @@ def _duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _reasons(reasons: Any) -> str:
-    return "\n".join(
-        f"{n} × {reason}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1])[:5]
-    )
+def _reasons(reasons: Any) -> tuple[str, ...]:
+    return tuple(f"{n} × {reason}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1])[:5])
 
 
 def _show(report: Report, place: Folder) -> None:
@@ -111,12 +110,12 @@ def _show(report: Report, place: Folder) -> None:
     show(stages_table(report.stages))
     failed = [check for check in report.checks if check.state == "failed"]
     if failed:
-        rows = [(c.name, c.found, c.limit, "\n".join(c.evidence[:3])) for c in failed]
+        rows = [(c.name, c.found, c.limit, tuple(c.evidence[:3])) for c in failed]
         show(table("", ("failed check", "found", "limit", "such as"), rows))
-    click.echo(f"{report.corpus}: {report.says}" + (f": {report.reason}" if report.reason else ""))
+    say(f"{report.corpus}: {report.says}" + (f": {report.reason}" if report.reason else ""))
     if report.training:
-        click.echo(report.training.get("error") or f"Trained: {report.training['run']}")
-    click.echo(f"Readers have {report.latest or 'no version yet'}. Report: {place.path('report.html')}")
+        say(report.training.get("error") or f"Trained: {report.training['run']}")
+    say(f"Readers have {report.latest or 'no version yet'}. Report: {place.path('report.html')}")
 
 
 def _exit_code(report: Report) -> int:
@@ -176,4 +175,4 @@ def gc_command(
                 )
             else:
                 done = "would be removed" if dry_run else "removed"
-                click.echo(f"{name} {kept.version}: {f'stays, {kept.reason}' if kept.reason else done}")
+                say(f"{name} {kept.version}: {f'stays, {kept.reason}' if kept.reason else done}")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mimdata.pipeline.commands.options import STORE
+from mimdata.pipeline.terminal import say
 from mimdata.workflows.agreement import Agreement, agreement, demo_truth
 
 EPOCHS = 20  # enough to see the loss fall on a dozen utterances; the figures mean nothing
@@ -34,20 +35,20 @@ def demo_command(context: click.Context, store: str | None, workers: int | None,
     began = time.perf_counter()
     config = configuration(None, (), (), store=store, workers=workers, corpus="demo")
     with open_run(config, Options()) as run:
-        click.echo(f"1. The demo corpus: {len(run.listing.clips)} utterances in {run.root}")
-        click.echo("2. Extract text, voice and face features")
+        say(f"1. The demo corpus: {len(run.listing.clips)} utterances in {run.root}")
+        say("2. Extract text, voice and face features")
         show(stages_table(extract(run).stages))
-        click.echo("3. Align them to words, publish a dataset version")
+        say("3. Align them to words, publish a dataset version")
         aligned = align(run)
         show(stages_table(aligned.stages))
         root, place = run.root, run.store
     assert aligned.manifest is not None
-    click.echo("4. Train MIM")
+    say("4. Train MIM")
     context.invoke(train, store=config.store, corpus="demo", epochs=epochs)
-    click.echo("5. Report")
+    say("5. Report")
     rows = _rows(Path(place.path("datasets/demo")) / aligned.manifest.version, aligned.manifest.shards)
     _report(rows, _known(rows, demo_truth(root)), aligned.manifest.version)
-    click.echo(
+    say(
         f"Everything lies in {config.store}; it took {time.perf_counter() - began:.0f} s. Run it again: nothing is extracted twice."
     )
 
@@ -86,8 +87,8 @@ def _report(rows: list[dict[str, Any]], words: Agreement, version: str) -> None:
         m: sum(map(sum, (row[f"{m}_valid"] for row in rows))) / total for m in ("text", "audio", "vision")
     }
     covered = ", ".join(f"{modality} {share:.0%}" for modality, share in shares.items())
-    click.echo(f"   dataset {version}: {len(rows)} utterances, {total} words; with features: {covered}")
-    click.echo(
+    say(f"   dataset {version}: {len(rows)} utterances, {total} words; with features: {covered}")
+    say(
         f"   word starts against the voice's own: median {words.median_ms:.0f} ms, 95% within {words.p95_ms:.0f} ms "
         f"({words.words} words, {words.within_100_ms:.0%} within 100 ms)"
     )
@@ -95,7 +96,5 @@ def _report(rows: list[dict[str, Any]], words: Agreement, version: str) -> None:
     timed = " ".join(
         f"{word}@{start:.2f}" for word, start in zip(first["words"], first["word_start"], strict=True)
     )
-    click.echo(f"   {first['clip_id']}, sentiment {first['sentiment']:+.1f}: {timed}")
-    click.echo(
-        f"   next: mimdata inspect '{first['clip_id']}', mimdata status, mimdata why '{first['clip_id']}'"
-    )
+    say(f"   {first['clip_id']}, sentiment {first['sentiment']:+.1f}: {timed}")
+    say(f"   next: mimdata inspect '{first['clip_id']}', mimdata status, mimdata why '{first['clip_id']}'")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mimdata.pipeline.errors import MimdataError, UsageError
+from mimdata.pipeline.terminal import json_line, say
 
 if TYPE_CHECKING:
     from mimdata.mim.checkpoint import Description
@@ -72,12 +73,12 @@ def predict_command(
         read, remarks = _prepared(clip, recording, config, description)
     content = _content(clip, recording, read, _predicted(model, read))
     for remark in (*remarks, *_remarks(read, content, description)):
-        click.echo(remark, err=True)
+        say(remark, err=True)
     if as_json:
-        click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        say(json_line(content, allow_nan=False))
         return
     show_explanation(content)
-    click.echo(_verdict(content, description))
+    say(_verdict(content, description))
 
 
 def _clip(

@@ -16,9 +16,9 @@ import jinja2
 
 from mimdata.pipeline.books import StageReport
 from mimdata.pipeline.checks.check import FAILED, Check
-from mimdata.pipeline.commands.options import printable
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import FailureRow
+from mimdata.pipeline.terminal import printable
 
 FORMAT = 1
 LATEST = "latest"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from mimdata.mim.commands.places import asked_dataset_of, weights_of
 from mimdata.pipeline.errors import MimdataError, UsageError
+from mimdata.pipeline.terminal import json_line, say
 
 if TYPE_CHECKING:
     from mimdata.mim.checkpoint import Description
@@ -78,10 +78,10 @@ def evaluate(
     kept = _kept(modalities, model)
     found = fitted(asked_dataset_of(weights, description, version, store, corpus), description, kept)
     for remark in found.remarks:
-        click.echo(remark, err=True)
+        say(remark, err=True)
     made = _evaluated(model, description, found.dataset, split, kept, device)
     if made.without_any:
-        click.echo(
+        say(
             f"{made.without_any} of {len(made.clip_ids)} utterances have no value of {', '.join(kept)}: "
             "their prediction is what the model says of nothing",
             err=True,
@@ -90,7 +90,7 @@ def evaluate(
         write_predictions(path, made)
     content = _content(weights, found.dataset, split, kept, made)
     if as_json:
-        click.echo(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        say(json_line(content, allow_nan=False))
         return
     from mimdata.mim.display import show_measures
 

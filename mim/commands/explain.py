@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from mimdata.mim.commands.places import asked_dataset_of, weights_of
+from mimdata.pipeline.terminal import json_line, say
 
 
 @click.command()
@@ -49,16 +49,14 @@ def explain(
     found = fitted(dataset, description, description.config.modalities)
     read = one_clip(found.dataset, clip, description)
     for remark in found.remarks:
-        click.echo(remark, err=True)
+        say(remark, err=True)
     if read.cut:
-        click.echo(
-            f"The model reads {description.config.steps} words: the last {read.cut} are left out", err=True
-        )
+        say(f"The model reads {description.config.steps} words: the last {read.cut} are left out", err=True)
     content = explanations(model, read.batch)[0].to_json() | {"words": list(read.words)}
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    text = json_line(content, allow_nan=False)
     if output:
         write_whole(output, (text + "\n").encode())
     if as_json:
-        click.echo(text)
+        say(text)
     else:
         show_explanation(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mimdata.mim.commands.places import RUNS, local_store
+from mimdata.pipeline.terminal import json_line, say
 
 if TYPE_CHECKING:
     from mimdata.mim.comparison import Comparison, Interval
@@ -51,12 +51,12 @@ def runs(run: tuple[str, ...], store: str | None, each: bool, as_json: bool) -> 
     elif groups:
         _show_list(folder, groups)
     else:
-        click.echo(f"No runs in {folder}: `mimdata train` makes one.")
+        say(f"No runs in {folder}: `mimdata train` makes one.")
     _show_trouble(groups)
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    say(json_line(value, allow_nan=False))
 
 
 def _show_list(folder: Path, groups: Sequence[Group]) -> None:
@@ -100,12 +100,12 @@ def _show_comparison(comparison: Comparison) -> None:
     title = "What differs" if len(names) > 1 else "What is not the default"
     print_table(f"{title}, and measures of the test split", ("", *names), rows)
     if any(any(pairs) for pairs in comparison.intervals.values()):
-        click.echo("[ ]: 95% bootstrap interval over the test utterances; it does not cover other seeds.")
+        say("[ ]: 95% bootstrap interval over the test utterances; it does not cover other seeds.")
 
 
 def _show_trouble(groups: Sequence[Group]) -> None:
     for run in (run for group in groups for run in group.runs if run.trouble):
-        click.echo(f"{run.path} cannot be read: {run.trouble}", err=True)
+        say(f"{run.path} cannot be read: {run.trouble}", err=True)
 
 
 def _seeds(group: Group) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from mimdata.mim.config import (
 )
 from mimdata.mim.series import Series, train_series
 from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.terminal import json_line, say
 
 if TYPE_CHECKING:
     from mimdata.mim.dataset import Dataset
@@ -108,12 +108,12 @@ def train(
     if not _FIRST:
         return
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        say(json_line(report))
         return
     from mimdata.mim.display import show_report, show_series
 
     (show_report if todo.alone else show_series)(report)
-    click.echo(f"Run: {todo.folder.path}")
+    say(f"Run: {todo.folder.path}")
 
 
 @dataclass(frozen=True)

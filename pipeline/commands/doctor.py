@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import click
 
 from mimdata.pipeline.commands.options import JSON, STORE, configuration, print_json
+from mimdata.pipeline.terminal import say
 
 State = Literal["ok", "warning", "failed"]
 PACKAGES = (
@@ -50,7 +51,7 @@ def doctor_command(store: str | None, as_json: bool) -> None:
             print_json(check._asdict())
         else:
             mark = {"ok": "✓", "warning": "!", "failed": "✗"}[check.state]
-            click.echo(f"{mark} {check.name}: {check.detail}")
+            say(f"{mark} {check.name}: {check.detail}")
     sys.exit(worst)
 
 

@@ -14,6 +14,7 @@ from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.jobs import JobReport, align, extract, notes
 from mimdata.pipeline.listing import Selection
 from mimdata.pipeline.run import Options, Run, open_run
+from mimdata.pipeline.terminal import say
 
 
 @click.command("extract")
@@ -65,7 +66,7 @@ def _job(job: Callable[[Run], JobReport], take_over: tuple[str, ...], options: d
     config: RunConfig = configuration(options.pop("file"), options.pop("assignments"), take_over, **options)
     with open_run(config, asked) as run:
         for note in notes(run) if job is extract else ():
-            click.echo(note, err=True)
+            say(note, err=True)
         report = job(run)
     if as_json:
         for stage in report.stages:
@@ -81,15 +82,15 @@ def _show(run: Run, report: JobReport) -> None:
     show(stages_table(report.stages))
     excluded = sum(problem.excludes for problem in run.listing.problems)
     if excluded:
-        click.echo(f"{excluded} clips of the corpus were excluded before they could be read.")
+        say(f"{excluded} clips of the corpus were excluded before they could be read.")
     if report.failed:
-        click.echo(
+        say(
             f"{report.failed} clips are in the failures table: `mimdata failures --store {run.config.store}` lists them."
         )
     if all(stage.computed == 0 for stage in report.stages) and not report.failed:
-        click.echo("Nothing to compute: everything was in the store.")
+        say("Nothing to compute: everything was in the store.")
     if report.manifest is not None:
         m = report.manifest
-        click.echo(
+        say(
             f"Dataset {run.corpus} {m.version}: {m.rows} utterances, {len(m.shards)} shards, digest {m.digest}"
         )

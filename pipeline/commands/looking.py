@@ -19,7 +19,6 @@ from mimdata.pipeline.commands.options import (
     chain,
     configuration,
     print_json,
-    printable,
 )
 from mimdata.pipeline.commands.tables import show, table
 from mimdata.pipeline.dataset.pooling import TRACKS, WORDS
@@ -27,6 +26,7 @@ from mimdata.pipeline.listing import Selection
 from mimdata.pipeline.run import Options, read_run
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import FailureRow, Snapshot, corpora
+from mimdata.pipeline.terminal import say
 
 LOOKING = chain(STORE, CONFIG, JSON)
 CLIP = click.argument("clip", metavar="CLIP")
@@ -45,12 +45,10 @@ def status_command(file: Any, store: str | None, as_json: bool) -> None:
         print_json(found)
         return
     if not found["corpora"]:
-        click.echo(
-            "The store is empty: `mimdata demo`, or `mimdata extract --corpus NAME --root FOLDER`, fills it."
-        )
+        say("The store is empty: `mimdata demo`, or `mimdata extract --corpus NAME --root FOLDER`, fills it.")
     for name, corpus in found["corpora"].items():
         tracks = ", ".join(f"{n} {modality}" for modality, n in corpus["tracks"].items())
-        click.echo(
+        say(
             f"{name}: {corpus['clips']} clips; tracks: {tracks or 'none'}; {corpus['words']} aligned; "
             f"{corpus['rows']} rows; {corpus['failures']} in the failures table"
         )
@@ -61,9 +59,7 @@ def status_command(file: Any, store: str | None, as_json: bool) -> None:
         show(table("", ("stage", "in", "out", "excluded"), rows, ("in", "out")))
     for d in found["datasets"]:
         mark = "  ← latest" if d["latest"] else "  candidate, not published" if d["candidate"] else ""
-        click.echo(
-            f"dataset {d['corpus']}/{d['version']}: {d['rows']} utterances, digest {d['digest'][:16]}…{mark}"
-        )
+        say(f"dataset {d['corpus']}/{d['version']}: {d['rows']} utterances, digest {d['digest'][:16]}…{mark}")
 
 
 @click.command("inspect")
@@ -79,11 +75,11 @@ def inspect_command(clip: str, corpus: str | None, file: Any, store: str | None,
         return
     sentiment = "unknown" if found["sentiment"] is None else f"{found['sentiment']:+.2f}"
     labels = f"sentiment {sentiment}, split {found['split'] or 'none'}"
-    click.echo(f"{found['clip_id']} ({found['corpus']}): {labels}\n{printable(found['text'])}")
+    say(f"{found['clip_id']} ({found['corpus']}): {labels}", found["text"])
     if found["words"]:
-        click.echo(f"aligned by {found['alignment']}{_suspicion(found['suspect'])}")
+        say(f"aligned by {found['alignment']}{_suspicion(found['suspect'])}")
     rows = [
-        (printable(word), f"{start:.2f}", f"{end:.2f}", f"{confidence:.2f}", status)
+        (word, f"{start:.2f}", f"{end:.2f}", f"{confidence:.2f}", status)
         for word, (start, end), confidence, status in zip(
             found["words"], found["intervals"], found["confidence"], found["status"], strict=True
         )
@@ -102,7 +98,7 @@ def inspect_command(clip: str, corpus: str | None, file: Any, store: str | None,
             "", ("modality", "source", "dim", "frames", "valid", ""), modalities, ("dim", "frames", "valid")
         )
     )
-    click.echo(f"row {found['row']} of {found['shard']}" if found["shard"] else "in no dataset version yet")
+    say(f"row {found['row']} of {found['shard']}" if found["shard"] else "in no dataset version yet")
 
 
 def _suspicion(suspect: list[str]) -> str:
@@ -135,9 +131,9 @@ def why_command(
         if as_json:
             print_json(line)
             continue
-        click.echo(f"{line['stage']}: {line['state']}")
+        say(f"{line['stage']}: {line['state']}")
         for change in line["changes"]:
-            click.echo(f"    {printable(change)}")
+            say(f"    {change}")
 
 
 @click.command("failures")
@@ -153,7 +149,7 @@ def failures_command(corpus: str | None, file: Any, store: str | None, as_json: 
             print_json({"corpus": name, **asdict(row)})
         return
     if not rows:
-        click.echo("No clip has failed.")
+        say("No clip has failed.")
         return
     _show_failures(rows)
 
@@ -162,5 +158,5 @@ def _show_failures(rows: list[tuple[str, FailureRow]]) -> None:
     causes = Counter((row.stage, row.cause) for _, row in rows)
     show(table("", ("stage", "cause", "clips"), [(*key, n) for key, n in causes.most_common()], ("clips",)))
     for name, row in rows:
-        click.echo(f"{name} {printable(row.clip_id or row.source)} [{row.stage}] {printable(row.message)}")
-        click.echo(f"    {row.hint}; {row.retry}" if row.hint else f"    {row.retry}")
+        say(f"{name} {row.clip_id or row.source} [{row.stage}] {row.message}")
+        say(f"    {row.hint}; {row.retry}" if row.hint else f"    {row.retry}")

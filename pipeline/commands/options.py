@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ import click
 from mimdata.pipeline.config import RunConfig, load_config, nested
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import Snapshot, last_corpus
+from mimdata.pipeline.terminal import json_line, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 EXIT_SOME_FAILED, EXIT_NOT_PUBLISHED = 3, 4
@@ -94,9 +94,4 @@ def configuration(
 
 def print_json(value: object) -> None:
     """One JSON document on one line of standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
-
-
-def printable(text: str) -> str:
-    """A text without control characters: a transcript must not drive the terminal that shows it."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    say(json_line(value))

@@ -12,6 +12,7 @@ import click
 from mimdata.pipeline import registry
 from mimdata.pipeline.commands.options import JSON, print_json
 from mimdata.pipeline.commands.tables import show, table
+from mimdata.pipeline.terminal import say
 
 
 def _about(group: registry.Group, name: str) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def check_command(corpus: str, root: Path, as_json: bool) -> None:
     if as_json:
         print_json(found.to_json())
         return
-    click.echo(found.to_text())
+    say(*found.to_text().split("\n"))
 
 
 @corpora_command.command("build-demo")
@@ -70,7 +71,7 @@ def build_demo_command(root: Path, utterances: int, videos: int, seed: int) -> N
     from mimdata.pipeline.corpora.demo_builder import build_demo
 
     build_demo(root, utterances=utterances, videos=videos, seed=seed)
-    click.echo(f"{utterances} utterances in {videos} videos in {root}")
+    say(f"{utterances} utterances in {videos} videos in {root}")
 
 
 @click.command("extractors")
@@ -105,4 +106,4 @@ def completion_command(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(main, {}, "mimdata", "_MIMDATA_COMPLETE").source())
+    click.echo(found(main, {}, "mimdata", "_MIMDATA_COMPLETE").source())  # noqa: TID251  # lines of our own

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from mimdata.pipeline.commands.options import CORPUS, JSON, STORE, configuration, print_json, printable
+from mimdata.pipeline.commands.options import CORPUS, JSON, STORE, configuration, print_json
 from mimdata.pipeline.commands.versions import versions_of
+from mimdata.pipeline.terminal import say
 
 
 @click.command("verify")
@@ -45,14 +46,12 @@ def verify_command(
         print_json(found.to_json())
     else:
         broken = len(found.differences) - (found.clips - found.equal)
-        click.echo(f"{found.version}: {found.files - broken} of {found.files} files have their digest")
-        click.echo(
-            f"{found.equal} of {found.clips} clips computed anew are equal to their rows, byte for byte"
-        )
+        say(f"{found.version}: {found.files - broken} of {found.files} files have their digest")
+        say(f"{found.equal} of {found.clips} clips computed anew are equal to their rows, byte for byte")
         for name, what in found.differences:
-            click.echo(f"  {printable(name)} {what}")
+            say(f"  {name} {what}")
         if broken:
-            click.echo("`mimdata align` writes damaged files again.")
+            say("`mimdata align` writes damaged files again.")
     sys.exit(1 if found.differences else 0)
 
 
@@ -70,13 +69,14 @@ def provenance_command(clip: str, version: str, corpus: str | None, store: str |
     if as_json:
         print_json(found)
         return
-    click.echo(f"{printable(found['clip_id'])}: row {found['row']} of {found['version']}/{found['shard']}")
+    say(f"{found['clip_id']}: row {found['row']} of {found['version']}/{found['shard']}")
     for group, about in found["columns"].items():
-        click.echo(f"\n{group}: {', '.join(about['columns'])}")
+        say("", f"{group}: {', '.join(about['columns'])}")
         for line in _lines(about, found["source"]):
-            click.echo(f"    {printable(line)}")
-    click.echo(
-        f"\npooled as {found['pooled']['key'][:16]}…: {_settings(found['pooled'].get('step', {}).get('parameters', {}))}"
+            say(f"    {line}")
+    say(
+        "",
+        f"pooled as {found['pooled']['key'][:16]}…: {_settings(found['pooled'].get('step', {}).get('parameters', {}))}",
     )
 
 

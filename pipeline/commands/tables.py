@@ -9,19 +9,25 @@ from rich.console import Console
 from rich.table import Table
 
 from mimdata.pipeline.books import StageReport
+from mimdata.pipeline.terminal import printable
 
 
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()
 ) -> Table:
-    """A plain table; the columns in `numbers` stand flush right."""
-    made = Table(title=title or None, box=box.SIMPLE, title_justify="left")
+    """A plain table; the columns in `numbers` stand flush right. What cannot be printed is written out."""
+    made = Table(title=printable(title) or None, box=box.SIMPLE, title_justify="left")
     right = set(numbers)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*map(_cell, row))
     return made
+
+
+def _cell(value: object) -> str:
+    """One line, or a line for each part of a tuple."""
+    return "\n".join(printable(str(line)) for line in (value if isinstance(value, tuple) else (value,)))
 
 
 def show(made: Table) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from mimdata.pipeline.commands.options import CORPUS, JSON, STORE, configuration, print_json, printable
+from mimdata.pipeline.commands.options import CORPUS, JSON, STORE, configuration, print_json
 from mimdata.pipeline.dataset.versions import Versions, dataset_corpora
 from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import last_corpus
+from mimdata.pipeline.terminal import say
 
 REASON = click.option("--reason", default="", metavar="TEXT", help="Why; it is kept in the history.")
 
@@ -53,7 +54,7 @@ def versions_command(corpus: str | None, store: str | None, history: bool, as_js
         columns = (
             ("at", "act", "version", "by", "why") if history else ("version", "rows", "created", "state")
         )
-        rows = [tuple(printable(str(line[column])) for column in columns) for line in lines]
+        rows = [tuple(line[column] for column in columns) for line in lines]
         show(table(name, columns, rows, ("rows",)))
 
 
@@ -96,21 +97,21 @@ def _show(found: dict[str, Any]) -> None:
     from mimdata.pipeline.commands.tables import show, table
 
     if found["equal"]:
-        click.echo(f"{found['before']} and {found['after']} are the same, byte for byte.")
+        say(f"{found['before']} and {found['after']} are the same, byte for byte.")
         return
-    click.echo(
+    say(
         f"{found['before']} → {found['after']}: {len(found['added'])} clips added, {len(found['removed'])} removed, "
         f"{len(found['changed'])} changed"
     )
     for sign, names in (("+", found["added"]), ("-", found["removed"])):
         for name in names[:10]:
-            click.echo(f"{sign} {printable(name)}")
+            say(f"{sign} {name}")
         if len(names) > 10:
-            click.echo(f"{sign} … {len(names) - 10} more")
+            say(f"{sign} … {len(names) - 10} more")
     if found["by_change"]:
         show(table("", ("changed", "clips"), list(found["by_change"].items()), ("clips",)))
     for modality, why in found["other_steps"].items():
-        click.echo(f"{modality} was made in another way: {why}")
+        say(f"{modality} was made in another way: {why}")
     rows = [
         (modality, s["feature"], f"{s['before']:.4g}", f"{s['after']:.4g}", f"{s['size']:.2f}")
         for modality, shifts in found["drift"].items()
@@ -150,7 +151,7 @@ def publish_command(version: str, corpus: str | None, store: str | None, force: 
             f"{manifest.version} is not published: {'; '.join(obstacles)}. Give --force and a --reason to publish it all the same"
         )
     versions.publish(manifest.version, why=reason, failed=failed)
-    click.echo(f"Readers of {versions.corpus} now get {manifest.version}.")
+    say(f"Readers of {versions.corpus} now get {manifest.version}.")
 
 
 @click.command("rollback")
@@ -166,7 +167,7 @@ def rollback_command(version: str | None, corpus: str | None, store: str | None,
     versions = versions_of(corpus, store)
     was = versions.latest()
     now = versions.rollback(version, reason)
-    click.echo(f"Readers of {versions.corpus} now get {now}; {was} is withdrawn.")
+    say(f"Readers of {versions.corpus} now get {now}; {was} is withdrawn.")
 
 
 def _pin(name: str, pinned: bool, says: str) -> Callable[..., Any]:
@@ -178,7 +179,7 @@ def _pin(name: str, pinned: bool, says: str) -> Callable[..., Any]:
     def command(version: str, corpus: str | None, store: str | None, reason: str) -> None:
         versions = versions_of(corpus, store)
         found = versions.pin(version, pinned=pinned, why=reason)
-        click.echo(f"{found} {says}.")
+        say(f"{found} {says}.")
 
     command.help = f"{'Keep a version from' if pinned else 'Let a version go to'} `mimdata gc`."
     return command
