@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,10 +69,11 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
         report = Report(corpus, datetime.now(UTC), command, ledger_before=before.get("ledger", {}))
         work = Rebuild(config, store, corpus, report)
         try:
-            with open_run(config, options) as run:
-                _run(work, run)
-            _train(work)
-            _retain(work)
+            with remarks(report.remarks):
+                with open_run(config, options) as run:
+                    _run(work, run)
+                _train(work)
+                _retain(work)
         except MimdataError as error:
             report.state, report.reason = BROKEN, str(error)
         finally:
@@ -80,6 +82,22 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
             place = reports.write(report, work.beside, work.curves)
             tell(config.report.webhook_variable, _word(report, place))
     return report, place
+
+
+@contextmanager
+def remarks(lines: list[str]) -> Iterator[None]:
+    """What is logged as a warning meanwhile (a damaged part, a file written again) is also noted."""
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    notes_of_run = Notes(logging.WARNING)
+    log.addHandler(notes_of_run)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes_of_run)
 
 
 def reports_of(config: RunConfig, store: Folder, corpus: str) -> Reports:

@@ -56,6 +56,7 @@ class Report:
     difference: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
     removed: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def says(self) -> str:

@@ -51,9 +51,12 @@ def versions_command(corpus: str | None, store: str | None, history: bool, as_js
             for line in lines:
                 print_json({"corpus": name, **line})
             continue
-        columns = (
-            ("at", "act", "version", "by", "why") if history else ("version", "rows", "created", "state")
-        )
+        if history:
+            for line in lines:
+                why = f": {line['why']}" if line["why"] else ""
+                say(f"{name} {line['at']} {line['act']} {line['version']} by {line['by']}{why}")
+            continue
+        columns = ("version", "rows", "created", "state")
         rows = [tuple(line[column] for column in columns) for line in lines]
         show(table(name, columns, rows, ("rows",)))
 

@@ -210,6 +210,19 @@ def test_suspects_are_written_as_a_fix_file_that_can_be_applied(corpus: Little, 
     assert good.ledger["corpus"]["excluded"] == {"excluded by the fix file": 2}
 
 
+def test_a_damaged_shard_is_written_again_and_the_report_says_so(corpus: Little) -> None:
+    corpus.rebuild()
+    folder, manifest = versions(corpus).find("latest")
+    shard = Path(folder.path(manifest.shards[0]["file"]))
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:-100])
+    report, place = corpus.rebuild()
+    assert report.state == "unchanged"
+    assert shard.read_bytes() == sound
+    assert any("written again" in line for line in report.remarks)
+    assert "written again" in place.read("report.md").decode()
+
+
 def test_the_plan_says_what_why_and_how_long(corpus: Little, tmp_path: Path) -> None:
     command, workflow = Command(tmp_path), corpus.toml(tmp_path / "little.toml")
 

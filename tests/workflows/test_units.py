@@ -50,7 +50,9 @@ def test_the_crontab_has_a_time_and_a_command_a_line() -> None:
         *time, command = job.split(maxsplit=5)
         from datetime import UTC, datetime
 
-        assert next(CronSim(" ".join(time), datetime(2026, 1, 1, tzinfo=UTC))) == datetime(2026, 1, 1, 2, 30, tzinfo=UTC)
+        assert next(CronSim(" ".join(time), datetime(2026, 1, 1, tzinfo=UTC))) == datetime(
+            2026, 1, 1, 2, 30, tzinfo=UTC
+        )
         assert "mimdata rebuild" in command
 
 
