@@ -129,7 +129,7 @@ class Workers:
             protocol="tcp://",
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         )
         return self._cluster
 
