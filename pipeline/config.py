@@ -174,10 +174,37 @@ def load_config(
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
-        first = error.errors()[0]
         where = f"{file}: " if file else ""
-        key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}{key}: {first['msg']}, found {first['input']!r}") from error
+        raise UsageError(where + _mistake(error)) from error
+
+
+def _mistake(error: ValidationError) -> str:
+    """The first mistake: its key, what is accepted there and what was found."""
+    faults = error.errors()
+    path = _path(faults[0]["loc"])
+    if faults[0]["type"] == "extra_forbidden":
+        return f"unknown key {'.'.join(path)}: there are {', '.join(_keys(RunConfig, path[:-1]))}"
+    same = [fault["msg"] for fault in faults if _path(fault["loc"]) == path]
+    accepted = " or ".join(dict.fromkeys(map(_said, same)))
+    return f"{'.'.join(path)}: {accepted}, found {faults[0]['input']!r}"
+
+
+def _path(loc: tuple[int | str, ...]) -> list[str]:
+    """The key; of a value that may be of several kinds pydantic adds the kind that was tried."""
+    return [str(part) for part in loc if not str(part).startswith(("constrained-", "literal["))]
+
+
+def _said(text: str) -> str:
+    return text.removeprefix("Input ")[:1].lower() + text.removeprefix("Input ")[1:]
+
+
+def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for name in path:
+        inner = model.model_fields[name].annotation if name in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return sorted(model.model_fields)
 
 
 def nested(assignments: tuple[str, ...]) -> dict[str, Any]:
