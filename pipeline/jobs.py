@@ -146,6 +146,7 @@ def _version(run: Run, ready: Sequence[DatasetRow], description: Description) ->
     damaged = dict(damaged_files(versions.folder_of(manifest), manifest)) if manifest else {}
     computed = len(ready) if manifest is None or damaged else 0
     if manifest is None:
+        versions.clear()
         manifest = _write(run, versions.candidates, ready, description)
     elif damaged:
         _mend(

@@ -28,6 +28,7 @@ from mimdata.pipeline.dataset.manifest import FILE, LATEST, Manifest, parse_mani
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.lock import locked
+from mimdata.pipeline.store.parts import DAMAGED
 
 log = logging.getLogger("mimdata")
 
@@ -82,7 +83,11 @@ class Versions:
 
     def latest(self) -> str | None:
         """The version that readers get; None before the first."""
-        return self.published.read(LATEST).decode().strip() if self.published.exists(LATEST) else None
+        return (
+            self.published.read(LATEST).decode(errors="replace").strip()
+            if self.published.exists(LATEST)
+            else None
+        )
 
     def fate(self) -> Fate:
         """What the history adds up to."""
@@ -141,6 +146,19 @@ class Versions:
         published = self.published.exists(manifest.version)
         return (self.published if published else self.candidates).sub(manifest.version)
 
+    def clear(self) -> None:
+        """Set aside candidates that are damaged: nothing could be published from them, and their names are taken."""
+        self._set_aside(self.candidates.folders(), "candidates")
+
+    def _set_aside(self, names: Sequence[str], where: str) -> None:
+        """Move those of these versions whose manifest cannot be read out of everybody's way."""
+        for name in names:
+            place = f"{where}/{self.corpus}/{name}"
+            if self._read(self.store.sub(where).sub(self.corpus), name) is None:
+                self.store.sub(DAMAGED).remove_folder(place)
+                self.store.move(place, f"{DAMAGED}/{place}")
+                log.warning("%s is set aside in %s, and written anew", place, DAMAGED)
+
     def withdrawn(self, name: str) -> str:
         """Why readers were taken off a version by a rollback; empty if they were not."""
         return self.fate().withdrawn.get(name, "")
@@ -148,6 +166,10 @@ class Versions:
     def publish(self, name: str, *, why: str = "", failed: Sequence[str] = ()) -> None:
         """Make a candidate (or an older version) what readers get: one rename, then `latest`."""
         with locked(self.store, f"versions-{self.corpus}", patient=True):
+            if self.candidates.exists(name):
+                self._set_aside(
+                    [n for n in self.published.folders() if _short(n) == _short(name)], "datasets"
+                )
             if not self.published.exists(name):
                 self.published.publish(self.candidates.sub(name), name)
             elif self.candidates.exists(name):

@@ -216,7 +216,12 @@ class Folder:
                     self.filesystem.mv(self.path(name), self.path(to))
 
     def remove_folder(self, name: str) -> None:
-        """Delete a folder: out of sight by one rename, so that nobody opens half of it, then its files."""
+        """Delete a folder: out of sight by one rename, so that nobody opens half of it, then its files.
+
+        One that is gone already is no error.
+        """
+        if not self.exists(name):
+            return
         if not self.local:
             self.filesystem.rm(self.path(name), recursive=True)
             return

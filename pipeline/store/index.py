@@ -69,7 +69,7 @@ class Index:
     def weed(self) -> set[str]:
         """Read every part, set the damaged ones aside, and forget them; the keys that are lost so."""
         lost: set[str] = set()
-        for part in list(self._receipts):
+        for part in sorted(self._receipts):
             try:
                 read_part(self.store, self.kind, part)
             except DamageError as damage:

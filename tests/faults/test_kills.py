@@ -1,0 +1,122 @@
+"""kill -9 of a worker, of the scheduler, of the driver: at no moment does it cost more than what was under way."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.conftest import Reference
+from tests.faults.place import MIMDATA, PATIENCE, Place, end, temporaries, until
+
+KILLS = 20
+SEED = 20
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The worker processes of a driver."""
+    return [p for p in psutil.Process(pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+
+
+def test_a_killed_worker_costs_nothing(place: Place, reference: Reference) -> None:
+    process = place.start("extract")
+    until(lambda: place.parts())
+    victim = workers_of(process.pid)[0]
+    victim.kill()
+    done = end(process).stages()["audio"]
+    assert (done["computed"], done["failed"]) == (30, 0)
+    assert place.complete() == reference.digest
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler's address and its process, with two workers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    port = address.rpartition(":")[2]
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"], **quiet
+    )
+    worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    workers = [subprocess.Popen(worker, **quiet) for _ in range(2)]
+    yield address, scheduler
+    for process in (scheduler, *workers):
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_scheduler_ends_the_run_in_one_line(
+    place: Place, reference: Reference, cluster: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    address, scheduler = cluster
+    process = place.start("extract", "--scheduler", address)
+    until(lambda: place.parts())
+    scheduler.kill()
+    done = end(process, code=1)
+    assert done.seconds < 30
+    assert done.said() == [
+        f"Error: the Dask scheduler at {address} went away: what was stored stays; see that it runs, then run again"
+    ]
+    assert place.complete() == reference.digest
+
+
+def kill_after(place: Place, job: str, seconds: float) -> tuple[bool, list[psutil.Process]]:
+    """Kill the driver alone, as the kernel does when memory is short: (was it alive, its orphans)."""
+    process = place.start(job)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        orphans = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True, orphans
+    end(process)
+    return False, []
+
+
+def test_twenty_kills_of_the_driver_lose_nothing(media: Path, tmp_path: Path, reference: Reference) -> None:
+    """Stores that are killed again and again on their way to a version, up to five times at each job."""
+    draw = random.Random(SEED)
+    orphans: list[psutil.Process] = []
+    kills = stores = 0
+    while kills < KILLS:
+        place = Place(media, tmp_path / str(stores))
+        for job, longest in (("extract", 2.6), ("align", 1.8)):
+            for _ in range(5):
+                alive, left = kill_after(place, job, draw.uniform(0.6, longest))
+                kills, orphans = kills + alive, orphans + left
+                if not alive:
+                    break
+            place.run(job)
+        assert place.run("extract").stages()["audio"]["computed"] == 0
+        assert (place.digest(), temporaries(place.store)) == (reference.digest, [])
+        stores += 1
+    _, left_behind = psutil.wait_procs(orphans, timeout=10)
+    assert left_behind == []
+
+
+def test_a_kill_at_every_write_on_the_way_to_a_version_is_made_good(
+    filled: Place, reference: Reference, tmp_path: Path
+) -> None:
+    """SIGKILL with each file written and not yet renamed: rows, books, shards, publication. The next run makes it good."""
+    for made in ("rows", "index/rows", "datasets"):
+        shutil.rmtree(filled.store / made)
+    call = filled.call("align", "--workers", "0")[len(MIMDATA) :]
+    script = [sys.executable, "-m", "tests.faults.every_write", str(filled.store), str(tmp_path), *call]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) >= 15
+    assert {(kill["digest"], kill["temporaries"]) for kill in found} == {(reference.digest, 0)}
