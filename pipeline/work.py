@@ -129,16 +129,31 @@ def _media(task: MediaTask, work: ClipWork) -> Media:
 
 
 def _attempt(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Failure:
+    """What a step makes of a clip. Of a file that changed meanwhile, neither a result nor a failure is to be believed."""
+    result = _tried(task, kind, media, clip)
+    reads = task.steps[kind].reads
+    if not (reads.audio or reads.fps) or _stands(task):
+        return result
+    return Failure(
+        "source changed",
+        f"{task.path.name} changed while it was being read",
+        "let the copy finish, then run again",
+        permanent=False,
+    )
+
+
+def _stands(task: MediaTask) -> bool:
+    """Whether the source is the file that its digest was taken of."""
+    try:
+        return stamp(task.path) == task.stamp
+    except OSError:
+        return False
+
+
+def _tried(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Failure:
     step = task.steps[kind]
     try:
         result = _opened(cast("Hashable", step), task.resources)(media, clip)
-        if (step.reads.audio or step.reads.fps) and stamp(task.path) != task.stamp:
-            raise ClipError(
-                "source changed",
-                f"{task.path.name} changed while it was being read",
-                "let the copy finish, then run again",
-                permanent=False,
-            )
     except ClipError as error:
         return Failure(error.cause, str(error), error.hint, error.permanent)
     except Exception as error:  # one clip must not cost the others; the row says what happened
