@@ -11,6 +11,7 @@ from mimdata.pipeline.records import Clip
 from mimdata.pipeline.run import Run
 from mimdata.pipeline.store.parts import Failure
 from mimdata.pipeline.store.snapshot import Entry, FailureRow, ledger_entry
+from mimdata.pipeline.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,16 @@ def _failure_row(run: Run, stage: str, clip: Clip, failure: Failure) -> FailureR
 def _problem_rows(run: Run) -> list[FailureRow]:
     retry = f"mimdata corpora check --corpus {run.corpus} --root {run.root}"
     return [
-        FailureRow("corpus", p.clip_id or "", p.source or "", p.cause, p.message, p.hint, True, retry)
+        FailureRow(
+            "corpus",
+            printable(p.clip_id or ""),
+            printable(p.source or ""),
+            p.cause,
+            p.message,
+            p.hint,
+            True,
+            retry,
+        )
         for p in run.listing.problems
         if p.excludes
     ]

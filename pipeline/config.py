@@ -7,6 +7,7 @@ Values come from the command line, then the TOML file, then the environment (`MI
 from __future__ import annotations
 
 import os
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -145,7 +146,10 @@ class RunConfig(Strict):
 
 
 def _extractor(modality: str, config: StepConfig) -> Extractor:
-    built = registry.extractor(config.name, config.parameters)
+    parameters = config.parameters
+    if "modality" in registry.parameters("extractors", config.name):
+        parameters = {"modality": modality, **parameters}  # a step that gives whatever its table is called
+    built = registry.extractor(config.name, parameters)
     if built.modality != modality:
         raise UsageError(
             f"[extractors.{modality}] names {config.name!r}, which gives the modality {built.modality!r}: "
@@ -186,7 +190,7 @@ def _mistake(error: ValidationError) -> str:
         return f"unknown key {'.'.join(path)}: there are {', '.join(_keys(RunConfig, path[:-1]))}"
     same = [fault["msg"] for fault in faults if _path(fault["loc"]) == path]
     accepted = " or ".join(dict.fromkeys(map(_said, same)))
-    return f"{'.'.join(path)}: {accepted}, found {faults[0]['input']!r}"
+    return f"{'.'.join(path)}: {accepted}, found {reprlib.repr(faults[0]['input'])}"
 
 
 def _path(loc: tuple[int | str, ...]) -> list[str]:
@@ -248,7 +252,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the configuration {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not TOML: {error}") from error
 
 

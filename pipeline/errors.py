@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mimdata.pipeline.terminal import printable
+from mimdata.pipeline.terminal import one_line
 
 
 class MimdataError(Exception):
@@ -12,7 +12,7 @@ class MimdataError(Exception):
     """
 
     def __init__(self, *arguments: object) -> None:
-        super().__init__(*(printable(a) if isinstance(a, str) else a for a in arguments))
+        super().__init__(*(one_line(a) if isinstance(a, str) else a for a in arguments))
 
 
 class UsageError(MimdataError):

@@ -6,6 +6,7 @@ A third party adds one by declaring an entry point in the group `mimdata.corpora
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
@@ -49,7 +50,12 @@ def build(group: Group, name: str, parameters: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "its parameters"
-        raise UsageError(f"{name}: {where}: {first['msg']}, found {first['input']!r}") from error
+        raise UsageError(f"{name}: {where}: {first['msg']}, found {reprlib.repr(first['input'])}") from error
+
+
+def parameters(group: Group, name: str) -> list[str]:
+    """The names of a step's parameters."""
+    return [field.name for field in fields(load(group, name))]
 
 
 def corpus(name: str) -> Corpus:

@@ -8,12 +8,20 @@ from typing import Any
 
 import click
 
+LONGEST = 1500  # characters of a message
+
 
 def printable(text: str) -> str:
     r"""`text` on one line, what cannot be printed written as \x1b: escapes, line ends, marks of direction."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """`printable`, and what is long cut in its middle: a message that quotes a file stays a message."""
+    shown = printable(text)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST * 2 // 3]} … {shown[-LONGEST // 3 :]}"
 
 
 def say(*lines: object, err: bool = False) -> None:

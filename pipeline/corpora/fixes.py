@@ -12,7 +12,6 @@ One JSON object a line: `clip_id`, `fix` and what that takes. Other keys (times,
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from mimdata.pipeline.records import Clip, Problem
 
 EXCLUDE, TEXT, SPAN = "exclude", "text", "span"
 CAUSE = "excluded by the fix file"
+FOREVER = 1e9  # seconds; an integer of JSON may be too large for a float
 
 Fixes = Mapping[str, Mapping[str, Any]]  # by clip id
 
@@ -92,4 +92,5 @@ def _fix(line: str, where: str) -> dict[str, Any]:
 
 
 def _seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # NaN is not below FOREVER either.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FOREVER

@@ -12,6 +12,7 @@ words        list of {word, start, end}, seconds from the clip's start (JSON Lin
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ COLUMNS = (
     "words",
 )
 EMOTION = "emotion_"
+NUMBER = re.compile(r"[0-9]{1,9}\]")  # of a segment, and the bracket behind it
 
 
 class ManifestCorpus:
@@ -106,7 +108,7 @@ class _Names:
         video, segment = row.video_id, row.segment
         if row.clip_id and (video is None or segment is None):
             head, bracket, tail = row.clip_id.rpartition("[")
-            if bracket and tail.endswith("]") and tail[:-1].isdecimal():
+            if bracket and NUMBER.fullmatch(tail):
                 video = video if video is not None else head
                 segment = segment if segment is not None else int(tail[:-1])
         video = video or self._video(row.source)
@@ -118,7 +120,7 @@ class _Names:
         path = PurePosixPath(source)
         taken = self.stems.setdefault(path.stem, source)
         # Two files of one name in two folders are two videos.
-        return path.stem if taken == source else path.with_suffix("").as_posix()
+        return path.stem if taken == source or not path.name else path.with_suffix("").as_posix()
 
 
 def _clips(path: Path) -> Iterator[Clip | Problem]:
@@ -177,7 +179,10 @@ class _Media:
     def _look(self, source: str) -> str:
         if leaves_root(source):
             return "outside"
-        return "" if (self.root / source).is_file() else "missing"
+        try:
+            return "" if (self.root / source).is_file() else "missing"
+        except OSError:  # a name that no file can have, such as one too long
+            return "missing"
 
 
 def _words(row: Fields, clip_id: str, place: str) -> tuple[tuple[GivenWord, ...] | None, Problem | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -28,11 +29,18 @@ def _blank_to_none(value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value.strip() else _blank_to_none(value)
+    if not isinstance(value, str) or not value.strip():
+        return _blank_to_none(value)
+    try:
+        return json.loads(value)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def _split_name(value: Any) -> Any:
-    name = value.strip().lower() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower()
     return SPLIT_NAMES.get(name, name) or None
 
 
@@ -67,7 +75,7 @@ class Word(BaseModel):
     @model_validator(mode="after")
     def _ordered(self) -> Word:
         if self.end < self.start:
-            raise ValueError(f"word {self.word!r} ends before it starts")
+            raise ValueError(f"word {_quoted(self.word)} ends before it starts")
         return self
 
 
@@ -109,9 +117,14 @@ def _emotions(row: Mapping[str, Any]) -> dict[str, Any]:
     """The `emotions` object and the `emotion_NAME` columns in one; what is blank is left out."""
     given = _from_json(row.get("emotions")) or {}
     if not isinstance(given, Mapping):
-        raise ValueError(f"expected an object, found {given!r}")
+        raise ValueError(f"expected an object, found {_quoted(given)}")
     columns = {name.removeprefix(EMOTION): value for name, value in row.items() if name.startswith(EMOTION)}
     return {name: value for name, value in {**given, **columns}.items() if _blank_to_none(value) is not None}
+
+
+def _quoted(value: Any) -> str:
+    """A value as Python writes it, cut short: it may be as long, or as deep, as it likes."""
+    return repr(value) if isinstance(value, str) and len(value) < 80 else reprlib.repr(value)
 
 
 def _sentence(fault: Any) -> str:
@@ -119,4 +132,4 @@ def _sentence(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"has no {column}"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"has {column} {fault['input']!r}: {message[:1].lower()}{message[1:]}"
+    return f"has {column} {_quoted(fault['input'])}: {message[:1].lower()}{message[1:]}"

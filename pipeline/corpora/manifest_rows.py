@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mimdata.pipeline.corpora.lines import UTF16_MARKS
+from mimdata.pipeline.corpora.lines import UTF16_MARKS, bounded
 from mimdata.pipeline.errors import MimdataError
 
 REQUIRED = ("source", "text")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 BATCH = 1024  # rows of Parquet in memory at a time
+BATCH_BYTES = 2**28  # … and what they may take: a page of a few bytes can repeat a long text without end
+MOST_COLUMNS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def _text_lines(path: Path) -> Iterator[str]:
         if file.read(2) in UTF16_MARKS:
             raise MimdataError(f"{path} is UTF-16: expected UTF-8. Save it again as UTF-8.")
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield from file
+        yield from bounded(file, path)
 
 
 def _encoding(values: Iterable[Any]) -> str:
@@ -59,7 +61,12 @@ def _encoding(values: Iterable[Any]) -> str:
 
 
 def _header(path: Path) -> list[str]:
-    first = next(csv.reader(_text_lines(path)), [])
+    try:
+        first = next(csv.reader(_text_lines(path)), [])
+    except csv.Error as error:
+        raise MimdataError(
+            f"{path} has no header that can be read ({error}): expected column names."
+        ) from None
     names = [name.strip() for name in first]
     require_columns(path, names)
     return names
@@ -68,6 +75,10 @@ def _header(path: Path) -> list[str]:
 def require_columns(path: Path, names: Iterable[str]) -> None:
     """Raises MimdataError unless `source` and `text` are among the names."""
     names = list(names)
+    if len(names) > MOST_COLUMNS:
+        raise MimdataError(
+            f"{path} has {len(names)} columns, at most {MOST_COLUMNS} are read: is it a manifest?"
+        )
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         separators = " The separator must be a comma." if len(names) == 1 and names[0] else ""
@@ -113,7 +124,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield Row(place, {}, f"is no JSON ({error})")
             continue
         if isinstance(values, dict):
@@ -126,10 +137,23 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
     file = _parquet(path)
     require_columns(path, file.schema_arrow.names)
     number = 0
-    for batch in file.iter_batches(BATCH):
-        for values in batch.to_pylist():
+    for rows in _batches(file, path):
+        for values in rows:
             number += 1
             yield Row(f"{path.name} row {number}", values)
+
+
+def _batches(file: Any, path: Path) -> Iterator[list[dict[str, Any]]]:
+    """Rows, some at a time. Whatever Arrow stumbles over in a damaged file becomes a MimdataError."""
+    import pyarrow as pa
+
+    try:
+        for batch in file.iter_batches(BATCH):
+            if batch.nbytes > BATCH_BYTES:
+                raise MimdataError(f"{path} has rows of {batch.nbytes // BATCH:,} bytes: it is no manifest.")
+            yield batch.to_pylist()
+    except (pa.ArrowException, OSError, ValueError, TypeError, MemoryError) as error:
+        raise MimdataError(f"{path} is damaged ({error}). Write it again.") from None
 
 
 def _parquet(path: Path) -> Any:
@@ -138,5 +162,5 @@ def _parquet(path: Path) -> Any:
 
     try:
         return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise MimdataError(f"{path} is no Parquet file, or damaged ({error}). Write it again.") from None

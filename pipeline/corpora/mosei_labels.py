@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mimdata.pipeline.corpora.cmu import find_labels
+from mimdata.pipeline.corpora.lines import read_cells
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import ComputationalSequence, read_csd
 from mimdata.pipeline.records import Problem
@@ -23,6 +23,7 @@ RATERS = "Raw/Labels"
 # The columns of the CSD, and those of the rater tables that mean the same.
 DIMENSIONS = ("sentiment", "happy", "sad", "anger", "surprise", "disgust", "fear")
 ANSWERS = ("sentiment", "happiness", "sadness", "anger", "surprise", "disgust", "fear")
+COLUMNS = ("Input.VIDEO_ID", "Input.CLIP", *(f"Answer.{answer}" for answer in ANSWERS))
 TOLERANCE = 0.05  # seconds between a transcript's decimals and the CSD's interval
 
 Values = npt.NDArray[np.float64]  # (7,): sentiment, then the emotions
@@ -77,7 +78,7 @@ class CsdLabels:
                 f"{self.sequence.path} has {entry.features.shape[1]} columns for {video}, expected "
                 f"{len(DIMENSIONS)} ({', '.join(DIMENSIONS)}). Use the file {CSD_NAME} as published."
             )
-        return IntervalLabels(entry.intervals, entry.features.astype(np.float64))
+        return IntervalLabels(entry.intervals, entry.numbers(f"{self.sequence.path}, {video}"))
 
 
 @dataclass(frozen=True)
@@ -124,22 +125,21 @@ def _mean_over_raters(root: Path, tables: list[Path]) -> tuple[RaterLabels, list
 
 def _ratings(path: Path, name: str) -> Iterator[tuple[str, int, list[float]] | Problem]:
     """(video, segment, seven answers) of each rater's row."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
-        needed = ["Input.VIDEO_ID", "Input.CLIP", *(f"Answer.{answer}" for answer in ANSWERS)]
-        missing = [column for column in needed if column not in (rows.fieldnames or ())]
-        if missing:
-            message = f"{name} is no rater table: it has no column {', '.join(missing)}; it is not used"
-            yield Problem("odd label file", message, source=name, excludes=False)
-            return
-        for row in rows:
-            try:
-                values = [float(row[column]) for column in needed[2:]]
-                segment = int(row["Input.CLIP"])
-                if not all(map(math.isfinite, values)):
-                    raise ValueError
-            except (TypeError, ValueError):
-                message = f"{name}:{rows.line_num} has an answer that is no number: the row is not used"
-                yield Problem("odd label row", message, source=name, excludes=False)
-            else:
-                yield row["Input.VIDEO_ID"].strip(), segment, values
+    rows = read_cells(path)
+    _, header = next(rows, (0, None))
+    missing = [column for column in COLUMNS if column not in (header or ())]
+    if header is None or missing:
+        message = f"{name} is no rater table: it has no column {', '.join(missing)}; it is not used"
+        yield Problem("odd label file", message, source=name, excludes=False)
+        return
+    places = [header.index(column) for column in COLUMNS]
+    for line, row in rows:
+        try:
+            video, segment, *answers = [(row or [])[place] for place in places]
+            values = [float(answer) for answer in answers]
+            if not all(map(math.isfinite, values)):
+                raise ValueError
+            yield video.strip(), int(segment), values
+        except (IndexError, ValueError):
+            message = f"{name}:{line} has an answer that is no number: the row is not used"
+            yield Problem("odd label row", message, source=name, excludes=False)

@@ -11,15 +11,17 @@ CMU_MOSI_Opinion_Labels.csd, whose rows are the segments in order (which is not 
 
 from __future__ import annotations
 
-import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from mimdata.pipeline.corpora.cmu import Layout, Tree, Utterance, find_labels, open_tree
-from mimdata.pipeline.corpora.lines import read_lines
+from mimdata.pipeline.corpora.lines import read_cells, read_lines
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import read_csd
 from mimdata.pipeline.records import Clip, Problem
@@ -38,6 +40,7 @@ LAYOUT = Layout(
 TABLE = "Raw/Labels/OpinionLevelSentiment.csv"
 CSD_NAME = "CMU_MOSI_Opinion_Labels.csd"
 DELIMITER = "_DELIM_"
+NUMBER = re.compile(r"[0-9]{1,9}")  # of a segment
 
 Opinion = tuple[float, float, float]  # start, end, sentiment
 
@@ -90,23 +93,17 @@ def read_opinions(root: Path) -> Opinions:
 
 def _from_table(path: Path) -> Opinions:
     opinions = Opinions(TABLE)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file)
-        for row in rows:
-            if not row:
-                continue
-            try:
-                start, end, video, number, label = row[0], row[1], row[2].strip(), int(row[3]), float(row[4])
-                opinion = (float(start), float(end), label)
-            except (ValueError, IndexError):
-                message = f"{TABLE}:{rows.line_num} is not start, end, video, segment, label: it is not used"
-                opinions.note("odd label row", message)
-                continue
-            if opinions.by_video[video].setdefault(number - 1, opinion) != opinion:
-                message = (
-                    f"{TABLE}:{rows.line_num} labels segment {number} of {video} again: the first row counts"
-                )
-                opinions.note("odd label row", message)
+    for line, row in read_cells(path):
+        try:
+            start, end, video, number, label = (row or [])[:5]
+            segment, opinion = int(number) - 1, (float(start), float(end), float(label))
+        except ValueError:
+            message = f"{TABLE}:{line} is not start, end, video, segment, label: it is not used"
+            opinions.note("odd label row", message)
+            continue
+        if opinions.by_video[video.strip()].setdefault(segment, opinion) != opinion:
+            message = f"{TABLE}:{line} labels segment {number} of {video} again: the first row counts"
+            opinions.note("odd label row", message)
     return opinions
 
 
@@ -117,10 +114,8 @@ def _from_csd(path: Path, source: str) -> Opinions:
             raise MimdataError(
                 f"{path} has {entry.features.shape[1]} columns for {video}, expected sentiment"
             )
-        opinions.by_video[video] = {
-            i: (float(entry.intervals[i, 0]), float(entry.intervals[i, 1]), float(entry.features[i, 0]))
-            for i in range(len(entry.intervals))
-        }
+        rows = np.concatenate([entry.intervals, entry.numbers(f"{path}, {video}")], axis=1).tolist()
+        opinions.by_video[video] = {i: (start, end, label) for i, (start, end, label) in enumerate(rows)}
     return opinions
 
 
@@ -137,7 +132,7 @@ def _utterances(
     transcribed: set[int] = set()
     for number, line, clean in read_lines(path):
         head, delimiter, text = line.partition(DELIMITER)
-        if not delimiter or not head.strip().isdecimal():
+        if not delimiter or not NUMBER.fullmatch(head.strip()):
             message = f"{source}:{number} is not <n>{DELIMITER}<TEXT>: {line[:60]!r}"
             yield Problem("malformed line", message, "correct the line", source=source)
             continue

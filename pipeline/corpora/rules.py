@@ -10,6 +10,7 @@ from mimdata.pipeline.records import Clip, Problem
 
 SENTIMENT_RANGE = (-3.0, 3.0)
 EMOTION_RANGE = (0.0, 3.0)
+LAST_SEGMENT = 2**31 - 1  # Parquet holds them as int32
 
 
 def admit(items: Iterable[Clip | Problem]) -> Iterator[Clip | Problem]:
@@ -29,6 +30,12 @@ def admit(items: Iterable[Clip | Problem]) -> Iterator[Clip | Problem]:
 
 def fault(clip: Clip) -> Problem | None:
     """The first rule that `clip` breaks, or None."""
+    if not _storable(clip):
+        what = "holds text that is no UTF-8, in its name or its transcript"
+        return _exclude(clip, "odd encoding", what, "rename the file, or save the text as UTF-8")
+    if not 0 <= clip.segment <= LAST_SEGMENT:
+        what = f"is segment {clip.segment}, expected 0 to {LAST_SEGMENT}"
+        return _exclude(clip, "bad segment", what, "number the segments from 0")
     if not clip.text.strip():
         return _exclude(clip, "empty transcript", "has no text", "write what is said, or remove the clip")
     if (message := _bad_span(clip)) is not None:
@@ -61,6 +68,16 @@ def outside(clip_id: str, path: str) -> Problem:
         clip_id,
         path,
     )
+
+
+def _storable(clip: Clip) -> bool:
+    """Whether Parquet can hold the clip's texts: a file name need not be UTF-8."""
+    texts = (clip.clip_id, clip.video_id, clip.source, clip.text, clip.language, clip.speaker or "")
+    try:
+        "".join((*texts, *clip.emotions)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bad_span(clip: Clip) -> str | None:

@@ -20,7 +20,7 @@ def read_folds(root: Path, corpus: str) -> dict[str, Split]:
     path = own if own.is_file() else OFFICIAL / f"{corpus}.json"
     try:
         folds = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MimdataError(
             f'cannot read the folds {path} ({error}): expected {{"train": [video ids], "valid": […], "test": […]}}.'
         ) from None
@@ -28,7 +28,8 @@ def read_folds(root: Path, corpus: str) -> dict[str, Split]:
 
 
 def _by_video(folds: Any, path: Path) -> dict[str, Split]:
-    if not isinstance(folds, Mapping) or not set(folds) <= set(SPLITS):
+    lists = isinstance(folds, Mapping) and all(isinstance(ids, list) for ids in folds.values())
+    if not lists or not set(folds) <= set(SPLITS):
         found = sorted(folds) if isinstance(folds, Mapping) else type(folds).__name__
         raise MimdataError(f"{path} must map train, valid and test to lists of video ids, found {found}.")
     splits: dict[str, Split] = {}

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import ComputationalSequence, read_csd
 from mimdata.pipeline.records import GivenWord, words_of
 
 PATTERN = "*TimestampedWords.csd"
 SILENCES = frozenset({"sp", "sil", ""})
+LONGEST = 3000  # words of one utterance: joining takes the square of them
 MARGIN = 2.0  # seconds; CMU-MOSI's label intervals run up to 0.5 s off the words
 
 
@@ -40,8 +42,12 @@ class WordSource:
             return None
         entry = self.sequence.entry(video)
         order = np.argsort(entry.intervals[:, 0], kind="stable")
-        words = entry.strings()
-        kept = [i for i in order if words[i] not in SILENCES and normalised(words[i])]
+        try:
+            words = entry.strings()
+        except ValueError as error:
+            raise MimdataError(f"{self.sequence.path}, {video}: {error}. Fetch the file again.") from error
+        timed: list[bool] = np.isfinite(entry.intervals.sum(axis=1)).tolist()
+        kept = [i for i in order if timed[i] and words[i] not in SILENCES and normalised(words[i])]
         return SpokenWords(tuple(normalised(words[i]) for i in kept), entry.intervals[kept])
 
 
@@ -77,6 +83,8 @@ def join_words(
     letters = [normalised(word) for word in words]
     audible = [i for i, spelling in enumerate(letters) if spelling]
     a, b = [letters[i] for i in audible], [spoken.spellings[i] for i in window]
+    if max(len(a), len(b)) > LONGEST:
+        return None
     edges = np.full((len(words), 2), np.nan)
     for kind, a0, a1, b0, b1 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if kind == "insert":  # words that the transcript leaves out

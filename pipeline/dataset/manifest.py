@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,13 @@ from mimdata.pipeline.errors import MimdataError
 FORMAT = 2
 FILE = "manifest.json"
 LATEST = "latest"
+KINDS = {  # what all readers use
+    "version": str,
+    "digest": str,
+    "rows": int,
+    "shards": list,
+    "modalities": dict,
+}
 UNCOVERED = ("version", "digest", "created")  # what the digest leaves out
 
 
@@ -60,7 +68,8 @@ class Manifest:
     @property
     def files(self) -> list[dict[str, Any]]:
         """Every file beside the manifest, each with `file`, `bytes` and `sha256`."""
-        return [*self.shards, dict(self.content["lineage"])]
+        lineage = [dict(self.content["lineage"])] if "lineage" in self.content else []
+        return [*self.shards, *lineage]
 
     @property
     def modalities(self) -> dict[str, dict[str, Any]]:
@@ -93,9 +102,39 @@ def parse_manifest(text: str | bytes, where: str) -> Manifest:
             raise MimdataError(
                 f"{where} does not match its own digest: it was changed or damaged; run `mimdata align` again"
             )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise MimdataError(f"{where} is not a dataset manifest: {error}") from error
+    if odd := _odd(content):
+        raise MimdataError(f"{where} is not a dataset manifest: {odd}")
     return Manifest(content)
+
+
+def _odd(content: Mapping[str, Any]) -> str:
+    """Which part is not what `Manifest` says, or nothing. A manifest may come from anyone, its digest with it."""
+    for name, kind in KINDS.items():
+        if not isinstance(content.get(name), kind):
+            return f"its {name} are {reprlib.repr(content.get(name))}"
+    lineage = [content["lineage"]] if "lineage" in content else []  # versions that others write may lack it
+    for about in (*lineage, *content["shards"]):
+        file = about.get("file") if isinstance(about, dict) else None
+        if not _is_name(file):
+            return f"a file of it is called {reprlib.repr(file)}, expected the name of one beside it"
+    for shard in content["shards"]:
+        if not isinstance(shard.get("rows"), int) or not isinstance(shard.get("split"), str):
+            return f"the shard {shard['file']} has no rows and split"
+    if odd := [name for name, about in content["modalities"].items() if not _is_modality(about)]:
+        return f"its modality {odd[0]!r} has no dim, feature_names and statistics"
+    return ""
+
+
+def _is_name(file: Any) -> bool:
+    """Whether a file lies in the folder that names it."""
+    return isinstance(file, str) and file not in ("", "..") and Path(file).name == file and "\\" not in file
+
+
+def _is_modality(about: Any) -> bool:
+    kinds = {"dim": int, "feature_names": list, "statistics": list}
+    return isinstance(about, dict) and all(isinstance(about.get(name), kind) for name, kind in kinds.items())
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -115,8 +154,10 @@ def latest_version(store: Path, corpus: str) -> Path:
     folder = store / "datasets" / corpus
     try:
         name = (folder / LATEST).read_text(encoding="utf-8").strip()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise MimdataError(
             f"no dataset of {corpus!r} in {store}: run `mimdata extract` and `mimdata align` first"
         ) from error
+    if not _is_name(name):
+        raise MimdataError(f"{folder / LATEST} does not name a version beside it: {reprlib.repr(name)}")
     return folder / name

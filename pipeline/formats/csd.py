@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ import numpy.typing as npt
 
 from mimdata.pipeline.errors import MimdataError
 
+LARGEST = 2**30  # bytes of one dataset: 713 OpenFace columns at 30/s over three hours
+DEFLATE, SLACK = 1040, 2**20  # deflate packs 1032 to 1; below a MiB a file may claim what it likes
 FUSED_KEY = "dimension namescomputational sequence version"
 METADATA_KEYS = (
     "root name",
@@ -54,11 +57,23 @@ class TimedFeatures:
                 f"features must be (n, d) and intervals (n, 2), not {self.features.shape} and {self.intervals.shape}"
             )
 
+    def numbers(self, where: str) -> npt.NDArray[np.float64]:
+        """(n, d) the features as numbers. Raises MimdataError that names `where` for words."""
+        if self.features.dtype.kind not in "fiu":
+            raise MimdataError(
+                f"{where}: expected numbers, found {self.features.dtype}. Fetch the file again."
+            )
+        return self.features.astype(np.float64)
+
     def strings(self) -> list[str]:
         """The first column as text, for sequences of words. Raises ValueError for numbers."""
-        column = self.features[:, 0] if self.features.size else self.features.reshape(-1)
-        if column.dtype.kind not in "SUO" and column.size:
-            raise ValueError(f"features hold numbers ({column.dtype}), not words")
+        if self.features.size == 0 and len(self.features) == 0:
+            return []
+        if self.features.dtype.kind not in "SUO" or not self.features.shape[1]:
+            raise ValueError(
+                f"features hold {self.features.shape[1]} columns of {self.features.dtype}, not words"
+            )
+        column = self.features[:, 0]
         return [
             item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
             for item in column.tolist()
@@ -75,31 +90,34 @@ class ComputationalSequence:
 
     def __iter__(self) -> Iterator[tuple[str, TimedFeatures]]:
         """(id, its features) of each id. Raises MimdataError where an entry is damaged."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            data = file[self.root_name]["data"]
-            for name in _entry_names(data, ""):
-                yield name, self._read(data[name], name)
+        with _opened(self.path) as file:
+            data = self._data(file)
+            for name in _entry_names(data):
+                yield name, self._read(data, name)
 
     def ids(self) -> tuple[str, ...]:
         """All ids, without reading their features."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            return tuple(_entry_names(file[self.root_name]["data"], ""))
+        with _opened(self.path) as file:
+            return tuple(_entry_names(self._data(file)))
 
     def entry(self, name: str) -> TimedFeatures:
         """The features of one id. Raises KeyError if the sequence does not hold it."""
-        import h5py
+        with _opened(self.path) as file:
+            data = self._data(file)
+            if name in data:
+                return self._read(data, name)
+        raise KeyError(name)
 
-        with h5py.File(self.path, "r") as file:
-            return self._read(file[self.root_name]["data"][name], name)
+    def _data(self, file: Any) -> Any:
+        return _child(_child(file, self.root_name), "data")
 
-    def _read(self, group: Any, name: str) -> TimedFeatures:
+    def _read(self, data: Any, name: str) -> TimedFeatures:
         try:
-            return TimedFeatures(group["intervals"][()].astype(np.float64), group["features"][()])
-        except (KeyError, ValueError, OSError, AttributeError) as error:
+            group = data
+            for part in name.split("/"):
+                group = _child(group, part)
+            return TimedFeatures(_array(group, "intervals").astype(np.float64), _array(group, "features"))
+        except Exception as error:  # noqa: BLE001  # damage shows as whatever HDF5 stumbles over
             raise MimdataError(
                 f'damaged entry "{name}" in {self.path}: expected features (n, d) and intervals (n, 2); {error}. '
                 "Fetch the file again."
@@ -116,18 +134,21 @@ def read_csd(path: Path) -> ComputationalSequence:
     if not path.is_file():
         raise MimdataError(f"no computational sequence at {path}: give the path of a .csd file.")
     try:
-        with h5py.File(path, "r") as file:
-            roots = [name for name, item in file.items() if isinstance(item, h5py.Group) and "data" in item]
-            if len(roots) != 1 or not isinstance(file[roots[0]]["data"], h5py.Group):
-                raise MimdataError(
-                    f"{path} is no computational sequence: expected one group with data/ and metadata/, "
-                    f"found {sorted(file)}. Check that it was written by the CMU SDK, or by mimdata."
-                )
-            return ComputationalSequence(path, roots[0], _read_metadata(file[roots[0]]))
-    except OSError as error:
+        with h5py.File(path, "r"):
+            pass
+    except Exception as error:  # noqa: BLE001
         raise MimdataError(
             f"{path} is no HDF5 file, or damaged: a .csd file is HDF5 ({error}). Fetch it again."
         ) from None
+    with _opened(path) as file:
+        groups = [name for name in file if isinstance(_child(file, name), h5py.Group)]
+        roots = [name for name in groups if "data" in file[name]]
+        if len(roots) != 1 or not isinstance(_child(file[roots[0]], "data"), h5py.Group):
+            raise MimdataError(
+                f"{path} is no computational sequence: expected one group with data/ and metadata/, "
+                f"found {sorted(file)}. Check that it was written by the CMU SDK, or by mimdata."
+            )
+        return ComputationalSequence(path, roots[0], _read_metadata(file[roots[0]]))
 
 
 def write_csd(
@@ -160,15 +181,57 @@ def write_csd(
         partial.unlink(missing_ok=True)
 
 
-def _entry_names(group: Any, prefix: str) -> Iterator[str]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The HDF5 file. Whatever HDF5 stumbles over in it becomes a MimdataError."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except MimdataError:
+        raise
+    except Exception as error:  # OSError, RuntimeError, KeyError, ValueError …: as the damage has it
+        raise MimdataError(f"{path} is damaged ({error}). Fetch it again.") from error
+
+
+def _child(group: Any, name: str) -> Any:
+    """A member of a group. Raises ValueError for a link: it may lead into another file, or round in a circle."""
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is a link, expected data of the file itself")
+    return group[name]
+
+
+def _array(group: Any, name: str) -> npt.NDArray[Any]:
+    """A whole dataset. Raises ValueError for one that lies in another file, or claims far more than it holds."""
+    dataset = _child(group, name)
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{name} lie in another file")
+    claimed, held = dataset.nbytes, min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
+    if claimed > LARGEST or claimed > SLACK + DEFLATE * held:
+        raise ValueError(f"{name} claim {claimed:,} bytes and hold {held:,}")
+    found = dataset[()]
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{name} are no array")
+    return found
+
+
+def _entry_names(group: Any, prefix: str = "", seen: frozenset[int] = frozenset()) -> Iterator[str]:
     """Ids of all entries: a group that holds no features is a part of an id with "/"."""
+    import h5py
+
+    here = h5py.h5o.get_info(group.id).addr
+    if here in seen:
+        raise ValueError(f"the group {prefix!r} holds itself")
     for key in group:
-        item = group[key]
+        item = _child(group, key)
         name = f"{prefix}{key}"
-        if "features" in item or "intervals" in item or not hasattr(item, "keys"):
+        if not isinstance(item, h5py.Group) or "features" in item or "intervals" in item:
             yield name
         else:
-            yield from _entry_names(item, name + "/")
+            yield from _entry_names(item, name + "/", seen | {here})
 
 
 def _storable(features: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -180,8 +243,9 @@ def _storable(features: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _read_metadata(root: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
-    for key, item in root.get("metadata", {}).items():
-        metadata[key] = _decoded(np.atleast_1d(item[()]).tolist()[0])
+    group = _child(root, "metadata") if "metadata" in root else {}
+    for key in group:
+        metadata[key] = _decoded(_array(group, key).tolist()[0])
     if FUSED_KEY in metadata:
         metadata.setdefault("dimension names", metadata.pop(FUSED_KEY))
         metadata.pop(FUSED_KEY, None)
@@ -192,7 +256,7 @@ def _decoded(value: Any) -> Any:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     try:
         return json.loads(text)
-    except (TypeError, ValueError):  # the SDK once wrote bare strings
+    except (TypeError, ValueError, RecursionError):  # the SDK once wrote bare strings
         return text
 
 

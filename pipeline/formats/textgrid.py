@@ -6,6 +6,7 @@ Own code where a library exists: praatio 6.2 reads a truncated file as a shorter
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+LARGEST = 2**26  # bytes; an hour of words and phones takes 5 MB
+MOST_TIERS = 1000
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 
 
@@ -48,9 +51,17 @@ class TextGrid:
 def read_textgrid(path: Path) -> TextGrid:
     """Long and short text form, UTF-8 or UTF-16. Of two tiers of one name the second is called NAME_2.
 
-    Raises MimdataError for a file that is no TextGrid or not a whole one, and OSError for one that cannot be read.
+    Raises MimdataError for a file that cannot be read, is no TextGrid, or not a whole one.
     """
-    data = path.read_bytes()
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise MimdataError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > LARGEST:
+        raise MimdataError(
+            f"{path.name} is larger than {LARGEST // 2**20} MiB: it is no TextGrid of a recording"
+        )
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     try:
         return _parse(_Tokens(data.decode(encoding)))
@@ -86,7 +97,10 @@ class _Tokens:
         return self._next("flag", "<exists>")
 
     def number(self, what: str) -> float:
-        return float(self._next("number", what))
+        number = float(self._next("number", what))
+        if not math.isfinite(number):
+            raise _Unexpected(f"expected {what}, found a number without bounds")
+        return number
 
     def count(self, what: str) -> int:
         number = self.number(what)
@@ -103,7 +117,10 @@ def _parse(tokens: _Tokens) -> TextGrid:
     end = tokens.number("the end of the file")
     tiers: dict[str, tuple[Interval, ...]] = {}
     if tokens.flag() == "<exists>":
-        for _ in range(tokens.count("the number of tiers")):
+        number = tokens.count("the number of tiers")
+        if number > MOST_TIERS:
+            raise _Unexpected(f"it says that it has {number} tiers, at most {MOST_TIERS} are read")
+        for _ in range(number):
             _read_tier(tokens, tiers)
     return TextGrid(tiers, end)
 

@@ -123,6 +123,6 @@ def test_comments_signs_and_exponents_are_read_as_praat_does(tmp_path: Path) -> 
     assert read_textgrid(path).tiers["words"][0] == Interval(-0.1, 1.25, 'naïve "quote"')
 
 
-def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(MimdataError, match=r"none\.TextGrid cannot be read: No such file"):
         read_textgrid(tmp_path / "none.TextGrid")
