@@ -100,7 +100,7 @@ def _failure_row(run: Run, stage: str, clip: Clip, failure: Failure) -> FailureR
 
 
 def _problem_rows(run: Run) -> list[FailureRow]:
-    retry = f"mimdata corpora check --corpus {run.corpus} --root {run.root}"
+    retry = f"mimdata corpora check --corpus {run.config.reader or run.corpus} --root {run.root}"
     return [
         FailureRow(
             "corpus",

@@ -106,6 +106,7 @@ class RunConfig(Strict):
     """Everything that one run needs to know."""
 
     corpus: str | None = None  # the one last worked on in the store, or else the demo
+    reader: str | None = None  # what reads it; by default the one of the corpus's own name
     root: Path | None = None
     store: str = ".mimdata"
     workers: int | None = Field(default=None, ge=0)
@@ -147,7 +148,7 @@ class RunConfig(Strict):
 
 def _extractor(modality: str, config: StepConfig) -> Extractor:
     parameters = config.parameters
-    if "modality" in registry.parameters("extractors", config.name):
+    if "modality" in registry.parameter_names("extractors", config.name):
         parameters = {"modality": modality, **parameters}  # a step that gives whatever its table is called
     built = registry.extractor(config.name, parameters)
     if built.modality != modality:

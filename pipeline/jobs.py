@@ -111,7 +111,7 @@ def _description(run: Run, extractors: Mapping[str, Extractor], aligner: WordAli
 
 def _modality(run: Run, step: Extractor) -> dict[str, Any]:
     names = step.feature_names
-    over_time = step.reads.audio or step.reads.fps is not None
+    over_time = not step.reads.text  # what reads text gives tokens, everything else a track
     return {
         "dim": len(names),
         "feature_names": list(names),

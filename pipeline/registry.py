@@ -39,8 +39,7 @@ def build(group: Group, name: str, parameters: Mapping[str, Any]) -> Any:
 
     Raises UsageError that names the parameter, what was found and what is accepted.
     """
-    step = load(group, name)
-    accepted = [field.name for field in fields(step)]
+    step, accepted = load(group, name), parameter_names(group, name)
     unknown = [key for key in parameters if key not in accepted]
     if unknown:
         known = ", ".join(accepted) or "none"
@@ -53,7 +52,7 @@ def build(group: Group, name: str, parameters: Mapping[str, Any]) -> Any:
         raise UsageError(f"{name}: {where}: {first['msg']}, found {reprlib.repr(first['input'])}") from error
 
 
-def parameters(group: Group, name: str) -> list[str]:
+def parameter_names(group: Group, name: str) -> list[str]:
     """The names of a step's parameters."""
     return [field.name for field in fields(load(group, name))]
 

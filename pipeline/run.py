@@ -55,11 +55,12 @@ def corpus_of(config: RunConfig, store: Folder) -> str:
 
 def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
     """Where the raw corpus lies."""
-    registry.load("corpora", corpus)  # a name that does not exist is the first mistake to speak of
+    reader = config.reader or corpus
+    registry.load("corpora", reader)  # a name that does not exist is the first mistake to speak of
     if config.root is not None:
         return config.root
-    if corpus == "demo":
-        return Path(store.path("raw/demo"))
+    if reader == "demo":
+        return Path(store.path(f"raw/{corpus}"))
     raise UsageError(
         f"where is the corpus {corpus}? Give its folder with --root, or `root` in the configuration"
     )
@@ -88,7 +89,7 @@ def read_run(config: RunConfig, options: Options) -> Run:
         root=root,
         store=store,
         snapshot=Snapshot(store, corpus),
-        listing=list_corpus(corpus, root, options.selection, config.fixes),
+        listing=list_corpus(config.reader or corpus, root, options.selection, config.fixes),
         sources=Sources(store, rehash=options.rehash),
         workers=Workers(config.workers, config.scheduler),
         resources=Resources(config.device),

@@ -32,7 +32,7 @@ def extract_command(face_weights: str | None, text_model: str | None, **options:
         steps["vision"] = {"face_weights": str(Path(face_weights).absolute())}
     if text_model:
         steps["text"] = {"model": text_model}
-    _job(extract, ("root", "fixes"), {**options, "extractors": steps})
+    _job(extract, ("root", "reader", "fixes"), {**options, "extractors": steps})
 
 
 @click.command("align")
@@ -51,7 +51,7 @@ def align_command(pauses: str | None, aligner: str | None, **options: Any) -> No
     more: dict[str, Any] = {"pooling": {"pauses": pauses} if pauses else {}}
     if aligner:
         more["aligner"] = {"name": aligner}
-    _job(align, ("root", "fixes", "extractors"), {**options, **more})
+    _job(align, ("root", "reader", "fixes", "extractors"), {**options, **more})
 
 
 def _job(job: Callable[[Run], JobReport], take_over: tuple[str, ...], options: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ def why_command(
     """Which part of a clip's keys changed, and so what was or will be recomputed."""
     place = _store(file, store)
     found = looking.find_clip(place, clip, corpus)
-    takes = ("root", "fixes", "extractors", "aligner")
+    takes = ("root", "reader", "fixes", "extractors", "aligner")
     config = configuration(file, assignments, takes, store=store, corpus=found.corpus, root=root)
     run = read_run(config, Options(Selection(only=(found.entry.clip.clip_id,))))
     extractors = {TRACKS + name: step for name, step in config.build_extractors().items()}

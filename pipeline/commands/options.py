@@ -55,6 +55,7 @@ def chain(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 RUN_OPTIONS = chain(
     CORPUS,
+    click.option("--reader", metavar="NAME", help="What reads it, where the corpus has a name of its own."),
     ROOT,
     STORE,
     CONFIG,
@@ -78,7 +79,7 @@ RUN_OPTIONS = chain(
 def configuration(
     file: Path | None,
     assignments: tuple[str, ...],
-    take_over: Iterable[str] = ("root", "fixes"),
+    take_over: Iterable[str] = ("root", "reader", "fixes"),
     **given: Any,
 ) -> RunConfig:
     """The configuration of a call. `take_over` names what comes from the corpus's last run if nothing else says it."""

@@ -39,7 +39,7 @@ def verify_command(
     from mimdata.pipeline.verify import verify
 
     versions = versions_of(corpus, store)
-    takes = ("root", "fixes", "extractors", "aligner", "pooling", "dataset", "device")
+    takes = ("root", "reader", "fixes", "extractors", "aligner", "pooling", "dataset", "device")
     config = configuration(None, (), takes, store=store, corpus=versions.corpus, workers=workers)
     found = verify(versions, version, config, None if everything else sample)
     if as_json:

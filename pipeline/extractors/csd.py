@@ -1,0 +1,155 @@
+"""Features that others made, from a computational sequence: FACET, COVAREP, GloVe and the like as they were published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mimdata.pipeline.errors import ClipError, MimdataError, UsageError
+from mimdata.pipeline.files import Stamp, stamp
+from mimdata.pipeline.formats.csd import TimedFeatures, read_csd
+from mimdata.pipeline.records import Clip, Reason, Track
+from mimdata.pipeline.steps import Extract, Reads, Resources
+
+if TYPE_CHECKING:
+    from mimdata.pipeline.media import Media
+
+
+@dataclass(frozen=True)
+class CsdExtractor:
+    """The frames of `file` that touch a clip, as the modality `modality`.
+
+    An entry is looked for by the clip's id, whose times then count from the clip's start, else by its video's, whose times
+    are those of the video. Frames out of order are sorted, those without length or with NaN in their interval are left out; a
+    frame with NaN or ±inf among its values is there and not valid, as COVAREP's −inf must not spoil a whole word.
+    """
+
+    modality: str = "vision"
+    file: str = field(default="", metadata={"identity": False})
+
+    name: ClassVar[str] = "csd"
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def reads(self) -> Reads:
+        return Reads()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return _names(self.path, stamp(self.path), self.modality)
+
+    @property
+    def path(self) -> Path:
+        """The sequence. Raises UsageError when none is given."""
+        if not self.file:
+            raise UsageError(f"[extractors.{self.modality}] needs `file`, the path of a .csd file")
+        if not Path(self.file).is_file():
+            raise UsageError(f"[extractors.{self.modality}] file: there is no {self.file}")
+        return Path(self.file)
+
+    def weights(self) -> Mapping[str, str]:
+        return {}
+
+    def sidecar(self, media: Path) -> Path:
+        """One file for all clips."""
+        return self.path
+
+    def open(self, resources: Resources) -> Extract:
+        path, dim, modality = self.path, len(self.feature_names), self.modality
+
+        def extract(_: Media, clip: Clip) -> Track:
+            try:
+                found = _entry(path, stamp(path), clip.clip_id, clip.video_id)
+            except MimdataError as error:
+                raise ClipError("damaged entry", str(error), "fetch the file again") from error
+            if found is None:
+                return Track.empty(dim, f"{path.name} has nothing of {clip.video_id}")
+            entry, own = found
+            if entry.features.shape[1] != dim:
+                raise ClipError(
+                    "other dimension",
+                    f"{path.name} has {entry.features.shape[1]} columns for {clip.video_id}, {dim} for others",
+                    f"mend the file, or leave {modality} of this video out",
+                )
+            return _track(entry, 0.0 if own else clip.start or 0.0, None if own else clip.end)
+
+        return extract
+
+
+def _track(entry: TimedFeatures, start: float, end: float | None) -> Track:
+    """The frames that touch start to end, in seconds from start."""
+    times = entry.intervals - start
+    length = np.inf if end is None else end - start
+    there = (
+        np.isfinite(times).all(axis=1)
+        & (times[:, 1] > times[:, 0])
+        & (times[:, 1] > 0)
+        & (times[:, 0] < length)
+    )
+    index = np.flatnonzero(there)
+    index = index[np.argsort(times[index, 0], kind="stable")]
+    with np.errstate(over="ignore"):
+        values = entry.features[index].astype(np.float32)
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
+    reason = np.where(finite, Reason.VALID, Reason.NOT_FINITE).astype(np.uint8)
+    return Track(times[index].astype(np.float32), np.where(finite[:, None], values, np.float32(0)), reason)
+
+
+@lru_cache(maxsize=4)
+def _entry(path: Path, _: Stamp, clip_id: str, video: str) -> tuple[TimedFeatures, bool] | None:
+    """The entry of a clip or of its video (a task's clips share one), and whether it is the clip's own."""
+    sequence = read_csd(path)
+    for name, own in ((clip_id, True), (video, False)):
+        try:
+            entry = sequence.entry(name)
+        except KeyError:
+            continue
+        entry.numbers(f"{path}, {name}")
+        return entry, own
+    return None
+
+
+@lru_cache(maxsize=64)
+def _names(path: Path, _: Stamp, modality: str) -> tuple[str, ...]:
+    sequence = read_csd(path)
+    ids = sequence.ids()
+    if not ids:
+        raise MimdataError(f"{path} holds nothing: fetch it again")
+    dim = sequence.entry(ids[0]).features.shape[1]
+    said = sequence.metadata.get("dimension names")
+    flat = _flat(said)
+    if len(flat) == dim and len(set(flat)) == dim:
+        return flat
+    return tuple(f"{modality}_{i}" for i in range(dim))
+
+
+def _flat(said: object) -> tuple[str, ...]:
+    """Names as the metadata have them: a list, or a list of one list, or nothing of use."""
+    if isinstance(said, Sequence) and not isinstance(said, str | bytes):
+        inner = said[0] if len(said) == 1 and isinstance(said[0], list) else said
+        return tuple(str(name) for name in inner)
+    return ()
+
+
+# What the file names of published sequences tell of their modality.
+KNOWN = {
+    "text": r"glove|bert|wordvec|word.?embed",
+    "audio": r"covarep|opensmile|acoustic|audio|mfcc",
+    "vision": r"facet|openface|visual|vision|face",
+}
+
+
+def modality_of(name: str) -> str:
+    """The modality that a sequence's name speaks of; else the name itself, as a word."""
+    for modality, pattern in KNOWN.items():
+        if re.search(pattern, name, re.IGNORECASE):
+            return modality
+    return re.sub(r"\W+", "_", name).strip("_").lower()
