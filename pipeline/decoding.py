@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from mimdata.pipeline.errors import ClipError
+from mimdata.pipeline.limits import (
+    MAX_PIXELS,
+    OPTIONS,
+    Pace,
+    check_length,
+    check_sound,
+    check_streams,
+    too_large,
+)
 from mimdata.pipeline.records import Float32
 from mimdata.pipeline.timeline import LEAD, Picture, Pictures, Sound, intervals
 
@@ -18,7 +27,6 @@ from mimdata.pipeline.timeline import LEAD, Picture, Pictures, Sound, intervals
 PRE_ROLLS = (1.0, 12.0)
 OVERSHOOT = 0.5  # a span may end so much later than its file: labels are rounded
 APART = 10.0  # seconds by which the streams of a file may lie apart in it
-MAX_PIXELS = 64 * 2**20
 # Streams without a container: their length is a guess from the bit rate, and so is where seeking leads.
 BARE = {"aac", "ac3", "amr", "eac3", "h264", "hevc", "m4v", "mp3", "mpegvideo"}
 
@@ -99,10 +107,15 @@ class Decoder:
         if pre_roll is not None:
             _seek(container, layout, pre_roll)
         begun: set[int] = set()
+        pace = Pace(self.path.name)
         for index, time, frame in self._frames(container, layout, set(sinks)):
             if index not in begun and pre_roll and time > _needed(container.streams[index], layout):
                 raise _TooLate
             begun.add(index)
+            if isinstance(sinks[index], Pictures):
+                pace.take(time)
+            else:
+                check_sound(self.path.name, frame)
             yield from sinks[index].take(time, frame)
             if all(sink.done for sink in sinks.values()):
                 break
@@ -143,6 +156,7 @@ class Decoder:
         streams = [stream for stream in _streams(container) if stream is not None]
         for stream in streams:
             stream.codec_context.thread_count = 1  # a worker is one core
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         packets = container.demux(streams)
         at = 0.0
         while True:
@@ -169,7 +183,8 @@ class Decoder:
             return []
         except (av.error.FFmpegError, ValueError) as error:
             if layout.start <= at < layout.end:
-                raise self._damaged(at, str(error)) from error
+                refused = isinstance(error, av.error.ArgumentError) and packet.stream.type == "video"
+                raise (too_large(self.path.name, at) if refused else self._damaged(at, str(error))) from error
             return []
         return frames
 
@@ -181,17 +196,7 @@ class Decoder:
                 f"{self.path.name} holds neither sound nor pictures that can be decoded",
                 "is it the right file?",
             )
-        for stream in streams:
-            if (
-                stream.type == "video"
-                and stream.codec_context.width * stream.codec_context.height > MAX_PIXELS
-            ):
-                raise ClipError(
-                    "frame too large",
-                    f"{self.path.name} has frames of {stream.codec_context.width}×{stream.codec_context.height}, "
-                    "at most 64 megapixels are read",
-                    "scale it down",
-                )
+        check_streams(self.path.name, streams)
 
     def _damaged(self, at: float, what: str) -> ClipError:
         return ClipError(
@@ -217,6 +222,7 @@ class Decoder:
                 f"the clip runs from {start:.2f} to {end:.2f} s of {self.path.name}",
                 "correct the span",
             )
+        check_length(self.path.name, start, min(end, length))
         return start, min(end, length)
 
     def _scan(self, origin: float) -> float:
@@ -239,10 +245,7 @@ class Decoder:
         import av
 
         try:
-            # The protocol is named, so that no file name is taken for a URL, nor a playlist followed to one.
-            container = av.open(
-                f"file:{self.path}", metadata_errors="replace", options={"protocol_whitelist": "file"}
-            )
+            container = av.open(f"file:{self.path}", metadata_errors="replace", options=OPTIONS)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise _unopened(self.path) from error
         with container:
