@@ -34,6 +34,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "mimdata.workflows.commands:rebuild_command",
         "The whole path from a workflow file, checked; for the night.",
     ),
+    "import": (
+        "mimdata.pipeline.commands.exchange:import_group",
+        "Make a dataset version of what others have written.",
+    ),
+    "export": (
+        "mimdata.pipeline.commands.exchange:export_group",
+        "Write a dataset version as others read it.",
+    ),
     "versions": (
         "mimdata.pipeline.commands.versions:versions_command",
         "List dataset versions, or their history.",

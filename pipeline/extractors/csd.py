@@ -40,7 +40,7 @@ class CsdExtractor:
 
     @property
     def reads(self) -> Reads:
-        return Reads()
+        return Reads(names=True)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

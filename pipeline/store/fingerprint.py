@@ -69,6 +69,8 @@ def result_identity(
         identity |= {"text": clip.text, "language": clip.language}
     if reads.words:
         identity["words"] = [[word.word, word.start, word.end] for word in clip.words or ()]
+    if reads.names:
+        identity |= {"clip": clip.clip_id, "video": clip.video_id}
     if sidecar is not None:
         identity |= {"sidecar": sidecar, "start": clip.start, "end": clip.end}
     return identity

@@ -1,0 +1,232 @@
+"""Computational sequences in and out: real MOSI joined, what is wrong in the wild repaired, the real SDK as a reader."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimdata.pipeline.corpora.csd import CsdCorpus, counted_in_words, sort_files
+from mimdata.pipeline.csd_export import export_csd
+from mimdata.pipeline.dataset.versions import Versions
+from mimdata.pipeline.errors import ClipError, MimdataError
+from mimdata.pipeline.extractors.csd import CsdExtractor, modality_of
+from mimdata.pipeline.formats.csd import TimedFeatures, read_csd, write_csd
+from mimdata.pipeline.media import Media
+from mimdata.pipeline.records import Clip, Problem, Reason, Track
+from mimdata.pipeline.steps import Resources
+from mimdata.pipeline.store.folder import Folder
+from tests.command import Command
+from tests.workflows.little import little
+
+
+def clips(root: Path) -> tuple[dict[str, Clip], list[Problem]]:
+    items = list(CsdCorpus().clips(root))
+    return {c.clip_id: c for c in items if isinstance(c, Clip)}, [p for p in items if isinstance(p, Problem)]
+
+
+def test_mosi_words_and_labels_are_joined(shared_data: Path) -> None:
+    """Against the published join, which had the transcripts."""
+    root = shared_data / "mosi"
+    assert counted_in_words(sort_files(root))
+    found, problems = clips(root)
+    assert (len(found), len(problems)) == (2197, 2)
+    by_start = {(c.video_id, k): c for c in found.values() for k in [c.segment]}
+    equal = right = total = 0
+    for line in (root / "segments_words.jsonl").read_text().splitlines():
+        segment = json.loads(line)
+        k = segment["seg"] - 1  # published numbers count from 1
+        expected = [word["w"] for word in segment["words"]]
+        clip = by_start.get((segment["video"], k))
+        words = clip.text.split() if clip else []
+        equal += words == expected
+        right += sum(words.count(word) and 1 for word in expected)
+        total += len(expected)
+        if clip is not None:
+            assert clip.sentiment == pytest.approx(segment["label"], abs=1e-5)
+            assert clip.split == segment["split"]
+    assert equal >= 1930
+    assert right / total > 0.99
+
+
+def words_csd(root: Path, **videos: list[tuple[str, float, float]]) -> None:
+    write_csd(root / "Words.csd", "words", ((v, entry(w)) for v, w in videos.items()))
+
+
+def entry(words: list[tuple[str, float, float]]) -> TimedFeatures:
+    times = np.array([[a, b] for _, a, b in words], np.float64).reshape(-1, 2)
+    return TimedFeatures(times, np.array([[w.encode()] for w, _, _ in words], object).reshape(-1, 1))
+
+
+def labels_csd(root: Path, **videos: list[tuple[float, float, float]]) -> None:
+    made = (
+        (
+            v,
+            TimedFeatures(
+                np.array([[a, b] for a, b, _ in rows]), np.array([[s] for *_, s in rows], np.float32)
+            ),
+        )
+        for v, rows in videos.items()
+    )
+    write_csd(root / "Labels.csd", "Labels", made)
+
+
+SPOKEN = [
+    ("sp", 0.0, 0.4),
+    ("it", 0.4, 0.6),
+    ("was", 0.6, 0.9),
+    ("sp", 0.9, 1.2),
+    ("good", 1.2, 1.6),
+    ("", 1.6, 1.9),
+]
+
+
+def test_words_fall_into_segments_by_their_middle(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=SPOKEN, b=SPOKEN)
+    labels_csd(tmp_path, a=[(0.05, 1.0, 1.5), (1.05, 1.95, -2.0)], c=[(0.0, 1.0, 0.0)])
+    found, problems = clips(tmp_path)
+    assert {name: clip.text for name, clip in found.items()} == {"a[0]": "it was", "a[1]": "good"}
+    clip = found["a[0]"]
+    assert clip.words is not None
+    assert (clip.start, clip.sentiment, clip.words[1].start) == (0.4, 1.5, pytest.approx(0.2))
+    assert [problem.cause for problem in problems] == ["video without words"]
+    assert [p.cause for p in CsdCorpus().check(tmp_path)] == ["video without labels"]
+
+
+def test_words_out_of_order_and_without_length_are_put_right(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=[("good", 1.2, 1.6), ("never", 1.1, 0.8), ("it", 0.4, 0.6), ("nan", np.nan, 1.0)])
+    labels_csd(tmp_path, a=[(0.33, 1.7, 1.0)])
+    assert clips(tmp_path)[0]["a[0]"].text == "it good"
+
+
+def test_a_folder_without_words_or_labels_says_what_it_needs(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=SPOKEN)
+    with pytest.raises(MimdataError, match=r"one of labels, found 1 and 0 among Words\.csd"):
+        list(CsdCorpus().clips(tmp_path))
+
+
+def extract(file: Path, clip: Clip) -> Track:
+    step = CsdExtractor(modality="audio", file=str(file))
+    found = step.open(Resources())(Media(file, clip.start, clip.end, audio=False, fps=set()), clip)
+    assert isinstance(found, Track)
+    return found
+
+
+def a_clip(start: float = 1.0, end: float = 2.0) -> Clip:
+    return Clip("a[0]", "a", 0, "x.csd", start, end, "it was")
+
+
+def test_frames_that_touch_a_clip_are_its_track(tmp_path: Path) -> None:
+    times = np.array([[0.0, 0.5], [0.9, 1.1], [1.5, 1.5], [1.6, 1.8], [1.2, 1.4], [np.nan, 2.0], [2.0, 2.5]])
+    values = np.arange(14, dtype=np.float32).reshape(7, 2)
+    values[3, 1] = -np.inf
+    write_csd(tmp_path / "COVAREP.csd", "covarep", [("a", TimedFeatures(times, values))])
+    track = extract(tmp_path / "COVAREP.csd", a_clip())
+    assert np.allclose(track.times, [[-0.1, 0.1], [0.2, 0.4], [0.6, 0.8]])
+    assert track.values.tolist() == [[2, 3], [8, 9], [0, 0]]
+    assert track.reason.tolist() == [Reason.VALID, Reason.VALID, Reason.NOT_FINITE]
+
+
+def test_an_entry_of_the_clips_own_counts_from_its_start(tmp_path: Path) -> None:
+    own = TimedFeatures(np.array([[0.0, 0.5]]), np.ones((1, 2), np.float32))
+    write_csd(
+        tmp_path / "f.csd", "f", [("a[0]", own), ("a", TimedFeatures(np.zeros((0, 2)), np.zeros((0, 2))))]
+    )
+    assert extract(tmp_path / "f.csd", a_clip()).times.tolist() == [[0.0, 0.5]]
+
+
+def test_a_video_that_a_sequence_lacks_is_absent_and_other_widths_fail(tmp_path: Path) -> None:
+    wide = TimedFeatures(np.array([[1.0, 1.5]]), np.ones((1, 3), np.float32))
+    first = TimedFeatures(np.array([[0.0, 0.5]]), np.ones((1, 2), np.float32))
+    write_csd(tmp_path / "f.csd", "f", [("0", first), ("b", wide)])
+    assert "nothing of a" in extract(tmp_path / "f.csd", a_clip()).absent
+    with pytest.raises(ClipError, match="3 columns"):
+        extract(tmp_path / "f.csd", Clip("b[0]", "b", 0, "x.csd", 1.0, 2.0, "it"))
+
+
+@pytest.mark.parametrize(
+    ("name", "modality"),
+    [
+        ("CMU_MOSI_COVAREP", "audio"),
+        ("FACET 4.2", "vision"),
+        ("glove_vectors", "text"),
+        ("My Gaze-3", "my_gaze_3"),
+    ],
+)
+def test_names_tell_of_modalities(name: str, modality: str) -> None:
+    assert modality_of(name) == modality
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Versions]:
+    """A version of the little corpus as sequences, and its versions."""
+    folder = tmp_path_factory.mktemp("exported")
+    corpus = little(folder)
+    corpus.rebuild(pooling={"weights": "mean", "statistics": ["mean"]})
+    versions = Versions(Folder(str(corpus.store)), "manifest")
+    version, manifest = versions.find("latest")
+    export_csd(version, manifest, folder / "csd")
+    return folder / "csd", versions
+
+
+def rows(versions: Versions) -> dict[str, dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    folder, manifest = versions.find("latest")
+    return {
+        r["clip_id"]: r for s in manifest.shards for r in pq.read_table(folder.path(s["file"])).to_pylist()
+    }
+
+
+def mean(_: Any, features: Any) -> Any:
+    """As the SDK's documentation writes it; it is asked to collapse the words as well."""
+    return features[0] if features.dtype.kind == "S" else np.average(features, axis=0)
+
+
+def test_the_sdk_reads_and_aligns_what_is_exported(exported: tuple[Path, Versions]) -> None:
+    folder, versions = exported
+    with contextlib.redirect_stdout(io.StringIO()):
+        from mmsdk import mmdatasdk
+
+        dataset = mmdatasdk.mmdataset({name: str(folder / f"{name}.csd") for name in ("words", "audio")})
+        dataset.align("words", collapse_functions=[mean])
+        dataset.add_computational_sequences({"labels": str(folder / "labels.csd")}, destination=None)
+        dataset.align("labels")
+    found = dataset["audio"].data
+    assert set(found) == {f"v{i}[{k}]" for i in range(5) for k in range(2)}
+    for clip_id, row in rows(versions).items():
+        assert np.allclose(found[clip_id]["features"], np.array(row["audio_mean"]), rtol=0, atol=1e-6)
+        assert float(dataset["labels"].data[clip_id]["features"][0, 0]) == pytest.approx(row["sentiment"])
+
+
+def test_what_is_exported_comes_back_the_same(exported: tuple[Path, Versions], tmp_path: Path) -> None:
+    folder, versions = exported
+    before = rows(versions)
+    splits: dict[str, list[str]] = {}
+    for row in before.values():
+        splits.setdefault(row["split"], []).append(row["video_id"])
+    (folder / "folds.json").write_text(json.dumps({s: sorted(set(v)) for s, v in splits.items()}))
+    call = Command(tmp_path)
+    call("import", "csd", str(folder), "--corpus", "back", "--store", "store", "--workers", "0")
+    after = rows(Versions(Folder(str(tmp_path / "store")), "back"))
+    assert set(after) == set(before)
+    for clip_id, row in after.items():
+        old = before[clip_id]
+        assert (row["words"], row["split"]) == (old["words"], old["split"])
+        assert row["sentiment"] == pytest.approx(old["sentiment"])
+        assert np.allclose(row["audio_mean"], old["audio_mean"], rtol=0, atol=1e-6)
+        assert np.allclose(np.diff(row["word_start"]), np.diff(old["word_start"]), atol=1e-5)
+
+
+def test_export_is_a_command(exported: tuple[Path, Versions], tmp_path: Path) -> None:
+    _, versions = exported
+    done = Command(tmp_path)(
+        "export", "csd", "latest", "--corpus", "manifest", "--store", versions.store.url, "-o", "out"
+    )
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"words.csd", "labels.csd", "audio.csd"}
+    assert "audio.csd" in done.out
