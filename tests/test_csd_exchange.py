@@ -16,7 +16,7 @@ from mimdata.pipeline.csd_export import export_csd
 from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import ClipError, MimdataError
 from mimdata.pipeline.extractors.csd import CsdExtractor, modality_of
-from mimdata.pipeline.formats.csd import TimedFeatures, read_csd, write_csd
+from mimdata.pipeline.formats.csd import TimedFeatures, write_csd
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip, Problem, Reason, Track
 from mimdata.pipeline.steps import Resources
