@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
-import uuid
 from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import CHECKED, UnreadableError, from_bytes, to_bytes
+from mimdata.pipeline.store.parquet import UnreadableError, from_bytes, to_bytes
 from mimdata.pipeline.store.parts import DamageError, Location, Receipt, read_part, scan_part, set_aside
 
 log = logging.getLogger("mimdata")
@@ -24,6 +24,11 @@ INDEX = pa.schema(
         pa.field("row", pa.int32()),
         pa.field("failed", pa.bool_()),
     ]
+)
+
+
+DIGITS = (
+    40  # of the sha256 of an index file, which is its name; those of older stores are shorter, and no digest
 )
 
 
@@ -86,11 +91,13 @@ class Index:
         """Write one index file that replaces those that were read; does nothing when nothing changed."""
         if not self._changed:
             return
-        name = f"{uuid.uuid4().hex}.parquet"
+        content = to_bytes(_table(self._receipts.values()))
+        name = f"{hashlib.sha256(content).hexdigest()[:DIGITS]}.parquet"
         folder = self._folder()
-        folder.write(name, to_bytes(_table(self._receipts.values()), **CHECKED))
+        folder.write(name, content)
         for old in self._files:
-            folder.remove(old)
+            if old != name:
+                folder.remove(old)
         self._files = [name]
         self._changed = False
         self._saved = time.monotonic()
@@ -119,7 +126,7 @@ class Index:
 
     def _read(self, name: str) -> list[Receipt]:
         try:
-            table = from_bytes(self._folder().read(name), schema=INDEX)
+            table = _table_in(self._folder(), name)
         except FileNotFoundError:
             return []  # another run has just replaced it; the parts themselves are listed
         except UnreadableError as error:
@@ -137,7 +144,7 @@ def count_done(store: Folder, kind: str, keys: pa.Array) -> int:
     present = store.sub(kind).files(".parquet")
     folder = store.sub("index").sub(kind)
     try:
-        tables = [from_bytes(folder.read(name), schema=INDEX) for name in folder.files(".parquet")]
+        tables = [_table_in(folder, name) for name in folder.files(".parquet")]
     except (FileNotFoundError, UnreadableError):
         tables = []
     if tables:
@@ -153,6 +160,15 @@ def count_done(store: Folder, kind: str, keys: pa.Array) -> int:
     index = Index(store, kind)
     found = map(index.find, keys.to_pylist())
     return sum(location is not None and not location.failed for location in found)
+
+
+def _table_in(folder: Folder, name: str) -> pa.Table:
+    """The table of an index file. Raises FileNotFoundError, UnreadableError."""
+    content = folder.read(name)
+    digits = name.removesuffix(".parquet")
+    if len(digits) == DIGITS and not hashlib.sha256(content).hexdigest().startswith(digits):
+        raise UnreadableError("its bytes are not those that were written")
+    return from_bytes(content, schema=INDEX)
 
 
 def _table(receipts: Iterable[Receipt]) -> pa.Table:

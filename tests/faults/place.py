@@ -15,7 +15,7 @@ from typing import Any
 
 MIMDATA = (sys.executable, "-c", "from mimdata.pipeline.cli import main; main(prog_name='mimdata')")
 PATIENCE = 90.0  # seconds; what takes longer hangs
-CLIPS = 30
+CLIPS, FILMS = 12, 6
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,9 @@ class Place:
         return end(self.start(job, "--workers", "0", *more, before=before), code)
 
     def complete(self) -> str:
-        """Extract and align what is missing; the digest of the version. A second `extract` then finds nothing to do."""
+        """Extract and align what is missing; the digest of the version. Nothing half-written is left then."""
         self.run("extract")
         self.run("align")
-        again = self.run("extract").stages()["audio"]
-        assert (again["computed"], again["cached"], again["failed"]) == (0, CLIPS, 0)
         assert temporaries(self.store) == []
         return self.digest()
 

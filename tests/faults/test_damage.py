@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.faults.conftest import Reference
@@ -17,10 +18,16 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def flip(path: Path, at: float = 0.4) -> None:
-    """One bit, somewhere in the values."""
+def flip(path: Path) -> None:
+    """One bit, of the values where the file has any."""
     content = bytearray(path.read_bytes())
-    content[int(len(content) * at)] ^= 0x04
+    at = len(content) // 3
+    if path.suffix == ".parquet":
+        column = pq.read_metadata(path).row_group(0).column(0)
+        at = (
+            column.data_page_offset + column.total_compressed_size - 3
+        )  # the page's end: it begins with a header
+    content[at] ^= 0x04
     path.write_bytes(content)
 
 
@@ -46,7 +53,7 @@ def test_damaged_parts_are_computed_again_when_they_are_read(
     without(filled, *AFTER[kind])
     victims = filled.parts(kind)[:2]
     names = [f"{kind}/{path.relative_to(filled.store / kind)}" for path in victims]
-    for harm, path in zip((cut, flip), victims, strict=True):
+    for harm, path in zip((flip, cut), victims, strict=False):
         harm(path)
     done = filled.run("align")
     lines = done.said()
@@ -75,6 +82,10 @@ CACHES = (
     "index/tracks/audio",
     "corpora/manifest/ledger.json",
 )
+NO_VALUES = (
+    "corpora/manifest/failures.parquet",
+    "corpora/manifest/ledger.json",
+)  # whose bits could be flipped
 
 
 @pytest.mark.parametrize("harm", [cut, flip])
@@ -83,7 +94,7 @@ def test_damaged_caches_are_rebuilt_and_stop_nothing(
 ) -> None:
     for name in CACHES:
         path = filled.store / name
-        (cut if path.suffix == ".json" else harm)(path if path.is_file() else next(path.glob("*.parquet")))
+        (cut if name in NO_VALUES else harm)(path if path.is_file() else next(path.glob("*.parquet")))
     done = filled.run("extract")
     assert done.stages()["audio"]["cached"] == CLIPS
     said = [line.partition(" cannot be read (")[0] for line in done.said()]

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Reference
-from tests.faults.place import MIMDATA, PATIENCE, Place, end, temporaries, until
+from tests.faults.place import CLIPS, MIMDATA, PATIENCE, Place, end, temporaries, until
 
 KILLS = 20
 SEED = 20
@@ -33,7 +33,7 @@ def test_a_killed_worker_costs_nothing(place: Place, reference: Reference) -> No
     victim = workers_of(process.pid)[0]
     victim.kill()
     done = end(process).stages()["audio"]
-    assert (done["computed"], done["failed"]) == (30, 0)
+    assert (done["computed"], done["failed"]) == (CLIPS, 0)
     assert place.complete() == reference.digest
 
 
@@ -93,7 +93,7 @@ def test_twenty_kills_of_the_driver_lose_nothing(media: Path, tmp_path: Path, re
     kills = stores = 0
     while kills < KILLS:
         place = Place(media, tmp_path / str(stores))
-        for job, longest in (("extract", 2.6), ("align", 1.8)):
+        for job, longest in (("extract", 2.4), ("align", 1.8)):
             for _ in range(5):
                 alive, left = kill_after(place, job, draw.uniform(0.6, longest))
                 kills, orphans = kills + alive, orphans + left
