@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mimdata.mim.config import TrainConfig, train_config
@@ -25,6 +26,11 @@ from mimdata.pipeline.errors import MimdataError
 
 FORMAT = 2
 ENTRY = "mimdata"
+LARGEST = 2**24  # of one size that a description names, such as a vocabulary
+KINDS: dict[str, Any] = {  # what a description holds
+    **dict.fromkeys(("config", "dims", "dataset", "modalities", "aligner", "pooling", "statistics"), dict),
+    **{"outputs": int, "epoch": int, "emotions": list, "text_encoder": dict | None},
+}
 PLACES = ("device",)  # settings that shape no weight on one device and stay out of the file
 
 
@@ -94,14 +100,35 @@ def load(path: Path) -> tuple[Mim, Description]:
     from safetensors.torch import load as from_bytes
 
     description = read_description(path)
-    content = description.content
-    encoder = content["text_encoder"] and from_description(content["text_encoder"])
-    model = Mim(description.config, description.dims, content["outputs"], encoder)
     try:
-        model.load_state_dict(from_bytes(path.read_bytes()))
-    except Exception as error:  # safetensors and torch each raise their own
+        weights = from_bytes(path.read_bytes())
+        _check_size(description, weights)
+        with torch.device("meta"):  # shapes without memory: a description costs its writer nothing
+            shapes = {name: tensor.shape for name, tensor in _build(description).state_dict().items()}
+        if shapes != {name: tensor.shape for name, tensor in weights.items()}:
+            raise ValueError("their names or shapes are others")
+        model = _build(description)
+        model.load_state_dict(weights)
+    except Exception as error:  # safetensors, torch and transformers each raise their own
         raise MimdataError(f"the weights in {path} do not fit their own description: {error}") from error
     return model.eval(), description
+
+
+def _build(description: Description) -> Mim:
+    content = description.content
+    encoder = content["text_encoder"] and from_description(content["text_encoder"])
+    return Mim(description.config, description.dims, content["outputs"], encoder)
+
+
+def _check_size(description: Description, weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for layers or steps that the weights cannot have: to build them alone would never end."""
+    config, encoder = description.config, description.content["text_encoder"] or {}
+    layers = [n for name, n in encoder.items() if "layer" in name and isinstance(n, int)]
+    if max(config.layers, *layers, 0) > len(weights):
+        raise ValueError(f"more layers than its {len(weights)} tensors")
+    largest = max((abs(n) for n in encoder.values() if isinstance(n, int)), default=0)
+    if config.steps * config.width > LARGEST or largest > LARGEST:
+        raise ValueError("a size beyond all reason")
 
 
 def read_description(path: Path) -> Description:
@@ -113,7 +140,11 @@ def read_description(path: Path) -> Description:
                 raise ValueError("its header is longer than the file")
             content = json.loads(json.loads(file.read(size))["__metadata__"][ENTRY])
         found = content["format"]
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        if found == FORMAT and (
+            odd := [name for name, kind in KINDS.items() if not isinstance(content.get(name), kind)]
+        ):
+            raise ValueError(f"it has no {', '.join(odd)}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise MimdataError(
             f"{path} is no checkpoint of mimdata ({type(error).__name__}: {error}): give a model.safetensors"
         ) from error

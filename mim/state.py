@@ -148,11 +148,27 @@ def load_state(path: Path, running: Running, place: Place, dataset: str) -> None
         with safe_open(path, framework="pt") as file:
             content = json.loads(file.metadata()[ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        _check(path, content, running.model.config, place, dataset)
+        _restore(running, place, content, tensors)
+    except MimdataError:
+        raise
+    except (
+        OSError,
+        SafetensorError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise MimdataError(
             f"{path} cannot be read ({error}): remove it, and --resume starts the run again"
         ) from error
-    _check(path, content, running.model.config, place, dataset)
+
+
+def _restore(
+    running: Running, place: Place, content: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> None:
     running.model.load_state_dict(_under(tensors, "model"))
     if running.average is not None:
         running.average.load_state_dict(_under(tensors, "average"))
@@ -177,18 +193,18 @@ def _check(path: Path, content: Mapping[str, Any], config: TrainConfig, place: P
         raise MimdataError(f"{path} has format {content['format']}, this mimdata reads {FORMAT}: train again")
     if content["dataset"] != dataset:
         raise MimdataError(
-            f"the run was trained on the dataset {content['dataset'][:12]}, this is {dataset[:12]}: "
+            f"{path}: the run was trained on the dataset {content['dataset'][:12]}, this is {dataset[:12]}: "
             "resume it with that version, or start a new run"
         )
     before, now = content["train"], json.loads(json.dumps(config.to_dict()))
     if changed := [name for name in now if name not in FREE and before.get(name) != now[name]]:
         said = ", ".join(f"{name} {before.get(name)} → {now[name]}" for name in changed)
         raise MimdataError(
-            f"the run was trained with other settings ({said}): put them back in its config.json, or start a new run"
+            f"{path}: the run was trained with other settings ({said}): put them back in its config.json, or start a new run"
         )
     if len(content["counts"]) != place.processes:
         raise MimdataError(
-            f"the run was trained by {len(content['counts'])} processes, these are {place.processes}: "
+            f"{path}: the run was trained by {len(content['counts'])} processes, these are {place.processes}: "
             "resume it with as many"
         )
 
