@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from mimdata.pipeline.dataset.manifest import LATEST, Manifest, latest_version, read_manifest
+from mimdata.pipeline.dataset.manifest import LAST, LATEST, Manifest, latest_version, read_manifest
 from mimdata.pipeline.errors import MimdataError
 
 VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
@@ -85,7 +86,12 @@ def open_dataset(path: Path, corpus: str | None = None) -> Dataset:
 
 
 def newest_corpus(store: Path) -> str | None:
-    """The corpus whose dataset was published last; None when there is none."""
+    """The corpus whose dataset was published last; None when there is none. No clock has a say in it."""
+    with suppress(OSError, UnicodeDecodeError):
+        last = (store / VERSIONS / LAST).read_text(encoding="utf-8").strip()
+        if last and (store / VERSIONS / last / LATEST).is_file():
+            return last
+    # A store of before that was noted: by the time of publication.
     published = [
         (latest.stat().st_mtime_ns, latest.parent.name) for latest in (store / VERSIONS).glob(f"*/{LATEST}")
     ]

@@ -22,6 +22,7 @@ from mimdata.pipeline.errors import MimdataError
 FORMAT = 2
 FILE = "manifest.json"
 LATEST = "latest"
+LAST = "last"  # beside the corpora's folders: the corpus whose version was published last
 KINDS = {  # what all readers use
     "version": str,
     "digest": str,

@@ -24,7 +24,7 @@ from mimdata.pipeline.dataset.history import (
     note,
     read_history,
 )
-from mimdata.pipeline.dataset.manifest import FILE, LATEST, Manifest, parse_manifest
+from mimdata.pipeline.dataset.manifest import FILE, LAST, LATEST, Manifest, parse_manifest
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.lock import locked
@@ -177,6 +177,7 @@ class Versions:
             if self.latest() != name:
                 note(self.published, PUBLISH, name, why, failed)
             self.published.write(LATEST, f"{name}\n".encode())
+            self.store.sub("datasets").write(LAST, f"{self.corpus}\n".encode())
 
     def rollback(self, to: str | None, why: str) -> str:
         """Take readers back to an older version, by default the one before; the present one counts as withdrawn.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mimdata.mim.dataset import newest_corpus
 from tests.faults.conftest import Reference
 from tests.faults.place import CLIPS, FILMS, MIMDATA, Place, end, temporaries, until
 
@@ -117,6 +118,15 @@ def test_source_files_from_tomorrow_are_read_by_each_run_and_never_confused(own:
     shortest, *_, longest = films_by_length(own)
     replace(shortest, longest.read_bytes(), keep_time=True)
     assert own.run("extract").stages()["audio"]["computed"] == CLIPS // FILMS
+
+
+def test_the_newest_corpus_is_the_one_published_last_whatever_the_clock_says(filled: Place) -> None:
+    """Another corpus was published before this one, by a clock that was a day ahead."""
+    other = filled.store / "datasets/other/latest"
+    other.parent.mkdir()
+    other.write_text("whatever\n")
+    os.utime(other, (time.time() + 86_400,) * 2)
+    assert newest_corpus(filled.store) == "manifest"
 
 
 def test_two_runs_on_one_store_at_once_end_well(place: Place, reference: Reference) -> None:
