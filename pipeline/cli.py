@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mimdata.pipeline.errors import MimdataError, UsageError
-from mimdata.pipeline.terminal import OneLine
+from mimdata.pipeline.terminal import OneLine, say
 
 # Name → where the command lies, and its line in the list, so that --help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -115,6 +115,10 @@ class Commands(click.Group):
         except MimdataError as error:
             if ctx.params.get("debug"):
                 raise
+            code = getattr(error, "exit_code", None)  # of a run that was asked to stop, which is no mistake
+            if code is not None:
+                say(error, err=True)
+                raise click.exceptions.Exit(code) from error
             raise (Misused if isinstance(error, UsageError) else click.ClickException)(str(error)) from error
 
 
@@ -125,7 +129,7 @@ def main(debug: bool) -> None:
     """Raw talking-head corpora in, word-aligned Parquet and a trained MIM out.
 
     Exit codes: 0 done, 1 failed, 2 wrong use, 3 done but some clips are in the failures table,
-    4 built but not published.
+    4 built but not published, 143 and 130 stopped by SIGTERM or Ctrl-C.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s" if debug else "%(message)s"))

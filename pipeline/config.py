@@ -110,7 +110,11 @@ class RunConfig(Strict):
     root: Path | None = None
     store: str = ".mimdata"
     workers: int | None = Field(default=None, ge=0)
+    worker_memory: str | None = Field(
+        default=None, pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$"
+    )  # "4GiB"; by default a share
     scheduler: str | None = None
+    clip_seconds: float = Field(default=600.0, gt=0)  # that one step may take for one clip
     device: str = "cpu"
     modalities: tuple[str, ...] | None = None
     extractors: dict[str, StepConfig] = {

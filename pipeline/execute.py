@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.stopping import Stop
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,11 +37,15 @@ class Workers:
 
     `scheduler` is the address of a running Dask scheduler. Otherwise a local cluster starts on the loopback
     interface: `count` processes of one thread each (None: one a core, no more than there are tasks), or with 0 a
-    single thread in this process.
+    single thread in this process. A process that comes to hold `memory` ("4GiB"; None: its share of the machine's) is
+    ended, and its task counts as lost.
     """
 
-    def __init__(self, count: int | None = None, scheduler: str | None = None) -> None:
+    def __init__(
+        self, count: int | None = None, scheduler: str | None = None, memory: str | None = None
+    ) -> None:
         self._count = count
+        self._memory = memory
         self._scheduler = scheduler
         self._cluster: Any = None
         self._client: Any = None
@@ -61,24 +66,28 @@ class Workers:
                 part.close()
         self._client = self._cluster = None
 
-    def run(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | Exception]]:
+    def run(
+        self, function: Callable[[T], R], tasks: Sequence[T], stop: Stop | None = None
+    ) -> Iterator[tuple[T, R | Exception]]:
         """Each task with its result, or with the exception that kept it from one, in order of completion.
 
-        Raises MimdataError when the scheduler goes away.
+        When `stop` is asked for, tasks that were not handed out yet are left out. Raises MimdataError when the scheduler goes away.
         """
-        if not tasks:
+        if not tasks or (stop and stop.asked):
             return
         from distributed import CancelledError
 
         try:
-            yield from self._completed(function, tasks)
+            yield from self._completed(function, tasks, stop)
         except (OSError, CancelledError) as error:
             raise MimdataError(
                 f"the Dask scheduler{f' at {self._scheduler}' if self._scheduler else ''} went away: what was stored "
                 "stays; see that it runs, then run again"
             ) from error
 
-    def _completed(self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | Exception]]:
+    def _completed(
+        self, function: Callable[[T], R], tasks: Sequence[T], stop: Stop | None
+    ) -> Iterator[tuple[T, R | Exception]]:
         from distributed import as_completed
 
         client = self._started(len(tasks))
@@ -91,7 +100,7 @@ class Workers:
             error = future.exception()
             yield task, future.result() if error is None else error
             future.release()
-            for following in islice(waiting, 1):
+            for following in islice(waiting, 0 if stop and stop.asked else 1):
                 submitted = client.submit(function, following, pure=False)
                 pending[submitted] = following
                 finished.add(submitted)
@@ -130,6 +139,8 @@ class Workers:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
+            memory_limit=self._memory or "auto",
+            preload=["mimdata.pipeline.in_worker"],
         )
         return self._cluster
 

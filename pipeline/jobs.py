@@ -57,6 +57,7 @@ def extract(run: Run) -> JobReport:
     steps: dict[str, Step] = {TRACKS + modality: step for modality, step in extractors.items()}
     accounts = media_stage(run, steps, "extract")
     keep_books(run, accounts)
+    run.stop.check()
     return _report(run, accounts)
 
 
@@ -80,6 +81,7 @@ def build(run: Run) -> JobReport:
     words = media_stage(run, {WORDS: aligner}, "align words")
     rows, locations = rows_stage(run, [*words, *tracks])
     keep_books(run, [*words, rows])
+    run.stop.check()
     if not locations:
         failure = next(iter(rows.failures.values()))
         raise MimdataError(f"no clip could be aligned; the first says: {failure.message}; {failure.hint}")

@@ -15,7 +15,7 @@ from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.index import Index
 from mimdata.pipeline.store.parts import Failure
 from mimdata.pipeline.store.sources import Sources
-from mimdata.pipeline.work import ClipWork, MediaTask, Want
+from mimdata.pipeline.work import ClipWork, Limits, MediaTask, Want
 
 CLIPS_PER_TASK = 16  # what a crash can cost at most, and what keeps the workers equally busy
 
@@ -106,6 +106,7 @@ def tasks(
     steps: Mapping[str, Step],
     sources: Sources,
     resources: Resources,
+    limits: Limits,
 ) -> list[MediaTask]:
     """Tasks of up to CLIPS_PER_TASK clips of one source file, so that each worker stays with one file.
 
@@ -120,5 +121,5 @@ def tasks(
         cuts = [0, *range(0 if made else 1, len(items), CLIPS_PER_TASK), len(items)]
         for chunk in (tuple(items[first:last]) for first, last in pairwise(cuts) if first < last):
             used = {kind: steps[kind] for kind in steps if any(kind in item.wants for item in chunk)}
-            made.append(MediaTask(store, path, sources.stamp_of(path), chunk, used, resources))
+            made.append(MediaTask(store, path, sources.stamp_of(path), chunk, used, resources, limits))
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mimdata.pipeline import registry
@@ -13,9 +13,11 @@ from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.execute import Workers
 from mimdata.pipeline.listing import Listing, Selection, list_corpus
 from mimdata.pipeline.steps import Resources
+from mimdata.pipeline.stopping import Stop, stoppable
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.snapshot import Snapshot, last_corpus
 from mimdata.pipeline.store.sources import Sources
+from mimdata.pipeline.work import HUNG
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Run:
     sources: Sources
     workers: Workers
     resources: Resources = field(default_factory=Resources)
+    stop: Stop = field(default_factory=Stop)
 
     @property
     def media_root(self) -> Path:
@@ -72,9 +75,11 @@ def open_run(config: RunConfig, options: Options) -> Iterator[Run]:
     run = read_run(config, options)
     placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
     run.store.sweep()
+    for name in run.store.sub(HUNG).files():
+        run.store.remove(f"{HUNG}/{name}")  # what hung is tried again
     run.snapshot.save_run(placed.to_toml())
-    with run.workers:
-        yield run
+    with stoppable(run.store) as stop, run.workers:
+        yield replace(run, stop=stop)
 
 
 def read_run(config: RunConfig, options: Options) -> Run:
@@ -91,6 +96,6 @@ def read_run(config: RunConfig, options: Options) -> Run:
         snapshot=Snapshot(store, corpus),
         listing=list_corpus(config.reader or corpus, root, options.selection, config.fixes),
         sources=Sources(store, rehash=options.rehash),
-        workers=Workers(config.workers, config.scheduler),
+        workers=Workers(config.workers, config.scheduler, config.worker_memory),
         resources=Resources(config.device),
     )

@@ -19,7 +19,7 @@ from mimdata.pipeline.store.fingerprint import canonical, digest
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.index import Index
 from mimdata.pipeline.store.parts import Failure, Location, failure_at
-from mimdata.pipeline.work import Task, TaskResult, Want, run_media_task
+from mimdata.pipeline.work import Limits, Task, TaskResult, Want, run_media_task
 
 SAVE_EVERY = 60.0  # seconds between two savings of an index; what a kill costs is a scan of the newest parts
 
@@ -34,7 +34,8 @@ def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account
     run.sources.save()
     indexes = {kind: Index(run.store, kind) for kind in steps}
     work = list(missing(planned, indexes, retry_failed=run.options.retry_failed))
-    todo = tasks(work, run.media_root, run.store, steps, run.sources, run.resources)
+    limits = Limits(run.config.clip_seconds, run.stop.name)
+    todo = tasks(work, run.media_root, run.store, steps, run.sources, run.resources, limits)
     transient, busy = _compute(run, label, run_media_task, todo, indexes)
     asked = {kind: {item.wants[kind].key for item in work if kind in item.wants} for kind in steps}
     seconds = time.perf_counter() - began
@@ -162,7 +163,7 @@ def _results(
     Those go one at a time: a worker that dies takes the blameless tasks that wait for it along.
     """
     lost: list[Task] = []
-    for task, result in run.workers.run(function, todo):
+    for task, result in run.workers.run(function, todo, run.stop):
         if isinstance(result, StoreError):
             raise result
         if isinstance(result, Exception):
@@ -170,7 +171,7 @@ def _results(
         else:
             yield task, result
     for clip in lost:
-        for task, result in run.workers.run(function, [clip]):
+        for task, result in run.workers.run(function, [clip], run.stop):
             yield task, _loss(task, result) if isinstance(result, Exception) else result
 
 

@@ -22,8 +22,11 @@ from mimdata.pipeline.steps import Extractor, Resources, Step, WordAligner
 from mimdata.pipeline.store.codec import Result, encode, schema_of, table
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parts import Failure, Outcome, Receipt, write_part
+from mimdata.pipeline.watchdog import WATCHDOG, TooSlow
 
 log = logging.getLogger("mimdata")
+
+HUNG = "hung"  # STORE/hung/KEY: a worker ended over it
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Seconds that a step may take for a clip, and the file of the store that asks the run to end."""
+
+    clip_seconds: float
+    stop: str
+
+
+@dataclass(frozen=True)
 class MediaTask:
     """Some clips of one source file, processed in one go by one worker.
 
@@ -72,6 +83,7 @@ class MediaTask:
     clips: tuple[ClipWork, ...]
     steps: Mapping[str, Step]
     resources: Resources
+    limits: Limits
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -101,10 +113,12 @@ def run_media_task(task: MediaTask) -> TaskResult:
     transient: list[tuple[str, str, Failure]] = []
     seconds = dict.fromkeys(task.steps, 0.0)
     for work in task.clips:
+        if task.store.exists(task.limits.stop):
+            break  # the driver counts the rest as interrupted
         media = _media(task, work)
         for kind, want in work.wants.items():
             began = time.perf_counter()
-            result = _attempt(task, kind, media, work.clip)
+            result = _attempt(task, kind, want.key, media, work.clip)
             seconds[kind] += time.perf_counter() - began
             if isinstance(result, Failure) and not result.permanent:
                 transient.append((kind, want.key, result))
@@ -128,9 +142,9 @@ def _media(task: MediaTask, work: ClipWork) -> Media:
     )
 
 
-def _attempt(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Failure:
+def _attempt(task: MediaTask, kind: str, key: str, media: Media, clip: Clip) -> Result | Failure:
     """What a step makes of a clip. Of a file that changed meanwhile, neither a result nor a failure is to be believed."""
-    result = _tried(task, kind, media, clip)
+    result = _tried(task, kind, key, media, clip)
     reads = task.steps[kind].reads
     if not (reads.audio or reads.fps) or _stands(task):
         return result
@@ -150,10 +164,16 @@ def _stands(task: MediaTask) -> bool:
         return False
 
 
-def _tried(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Failure:
-    step = task.steps[kind]
+def _tried(task: MediaTask, kind: str, key: str, media: Media, clip: Clip) -> Result | Failure:
+    step, hung = task.steps[kind], f"{HUNG}/{key}"
+    if task.store.exists(hung):
+        return _too_slow(task, kind, clip)
+    run = _opened(cast("Hashable", step), task.resources)
     try:
-        result = _opened(cast("Hashable", step), task.resources)(media, clip)
+        with WATCHDOG.watching(task.limits.clip_seconds, lambda: task.store.write(hung, b"")):
+            result = run(media, clip)
+    except TooSlow:
+        return _too_slow(task, kind, clip)
     except ClipError as error:
         return Failure(error.cause, str(error), error.hint, error.permanent)
     except Exception as error:  # one clip must not cost the others; the row says what happened
@@ -165,6 +185,16 @@ def _tried(task: MediaTask, kind: str, media: Media, clip: Clip) -> Result | Fai
             permanent=False,
         )
     return cast("Result", result)
+
+
+def _too_slow(task: MediaTask, kind: str, clip: Clip) -> Failure:
+    limit = task.limits.clip_seconds
+    return Failure(
+        "too slow",
+        f"{task.steps[kind].name} took more than {limit:g} s for {clip.clip_id}",
+        f"look at the recording, or give it more time with --set clip_seconds={2 * limit:g}",
+        permanent=False,
+    )
 
 
 @lru_cache(maxsize=16)

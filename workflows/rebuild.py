@@ -19,12 +19,14 @@ from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.jobs import build, extract, notes
 from mimdata.pipeline.run import Options, Run, corpus_of, open_run
+from mimdata.pipeline.stopping import StoppedError
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.lock import locked
 from mimdata.workflows.report import (
     BROKEN,
     CANDIDATE,
     PUBLISHED,
+    STOPPED,
     UNCHANGED,
     Report,
     Reports,
@@ -75,7 +77,10 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
                 _train(work)
                 _retain(work)
         except MimdataError as error:
-            report.state, report.reason = BROKEN, str(error)
+            report.state = STOPPED if isinstance(error, StoppedError) else BROKEN
+            report.reason = str(error)
+            if isinstance(error, StoppedError):
+                raise
         finally:
             report.latest = work.versions.latest()
             report.seconds = time.perf_counter() - began

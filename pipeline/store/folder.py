@@ -34,7 +34,8 @@ HINTS = {
 }
 
 
-def _temporary() -> str:
+def own_temporary() -> str:
+    """A new name for what this process will take away again."""
     return f"{TEMPORARY}{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
 
 
@@ -123,7 +124,7 @@ class Folder:
             self.filesystem.pipe_file(target, content)  # object stores replace an object atomically
             return
         whole = Path(target)
-        temporary = whole.with_name(f"{_temporary()}~{whole.name}")
+        temporary = whole.with_name(f"{own_temporary()}~{whole.name}")
         try:
             with temporary.open("wb") as file:
                 file.write(content)
@@ -137,7 +138,7 @@ class Folder:
     @contextmanager
     def staging(self) -> Iterator[Folder]:
         """A temporary folder inside this one, for what `publish` then makes visible; gone afterwards."""
-        temporary = self.sub(_temporary())
+        temporary = self.sub(own_temporary())
         with _writing(temporary.path()):
             self.filesystem.makedirs(temporary.path(), exist_ok=True)
         try:
@@ -225,6 +226,6 @@ class Folder:
         if not self.local:
             self.filesystem.rm(self.path(name), recursive=True)
             return
-        hidden = Path(self.path(_temporary()))
+        hidden = Path(self.path(own_temporary()))
         Path(self.path(name)).replace(hidden)
         shutil.rmtree(hidden)

@@ -14,7 +14,7 @@ from mimdata.pipeline.records import Clip
 from mimdata.pipeline.run import Options, Run
 from mimdata.pipeline.stages import media_stage, rows_stage, stored
 from mimdata.pipeline.steps import Step
-from mimdata.pipeline.work import ClipWork, Want
+from mimdata.pipeline.work import ClipWork, Limits, Want
 from tests.pipeline.fakes import CALLS, FakeAligner, FakeTokens, FakeTrack, make_clips, make_run
 
 STEPS: dict[str, Step] = {"tracks/text": FakeTokens(), "tracks/audio": FakeTrack(), "words": FakeAligner()}
@@ -63,7 +63,7 @@ def test_a_task_holds_clips_of_one_file_and_the_first_task_one_clip(root: Path) 
     clips = make_clips(root, 41, videos=2)
     made = make_run(root, root.parent / "store", clips)
     work = [ClipWork(clip, {"words": Want(clip.clip_id, "")}) for clip in clips]
-    found = tasks(work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources)
+    found = tasks(work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources, Limits(60, "stop"))
     assert [len(task) for task in found] == [1, 16, 4, 16, 4]
     assert all(len({work.clip.source for work in task.clips}) == 1 for task in found)
     assert sorted(work.clip.clip_id for task in found for work in task.clips) == sorted(
