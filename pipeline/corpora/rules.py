@@ -33,6 +33,8 @@ def fault(clip: Clip) -> Problem | None:
     if not _storable(clip):
         what = "holds text that is no UTF-8, in its name or its transcript"
         return _exclude(clip, "odd encoding", what, "rename the file, or save the text as UTF-8")
+    if leaves_root(clip.source):
+        return outside(clip.clip_id, clip.source)
     if not 0 <= clip.segment <= LAST_SEGMENT:
         what = f"is segment {clip.segment}, expected 0 to {LAST_SEGMENT}"
         return _exclude(clip, "bad segment", what, "number the segments from 0")
@@ -40,6 +42,8 @@ def fault(clip: Clip) -> Problem | None:
         return _exclude(clip, "empty transcript", "has no text", "write what is said, or remove the clip")
     if (message := _bad_span(clip)) is not None:
         return _exclude(clip, "bad span", message, "start and end are seconds in the file, start before end")
+    if not all(math.isfinite(word.start) and math.isfinite(word.end) for word in clip.words or ()):
+        return _exclude(clip, "bad word times", "has words without times", "give each word its start and end")
     if clip.sentiment is not None and not _within(clip.sentiment, SENTIMENT_RANGE):
         message = f"has sentiment {clip.sentiment:g}, expected −3 to 3"
         return _exclude(clip, "label out of range", message, "correct the label or leave it empty")

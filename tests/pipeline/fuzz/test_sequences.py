@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimdata.pipeline.corpora import mosei, mosi
+from mimdata.pipeline.corpora.csd import CsdCorpus
 from mimdata.pipeline.corpora.mosei_labels import CSD_NAME
 from mimdata.pipeline.corpora.rules import admit
 from mimdata.pipeline.corpora.timed_words import find_word_source
@@ -81,6 +82,23 @@ def test_any_bytes_in_labels_and_words(root: Path, name: str) -> None:
     check()
 
 
+@pytest.mark.parametrize("name", ["All_Labels.csd", "TimestampedWords.csd"])
+def test_any_bytes_in_a_folder_of_sequences(tmp_path: Path, name: str) -> None:
+    labels_csd(tmp_path / "All_Labels.csd", {VIDEO: [(1.5, 3.0, 2.4)]})
+    words_csd(tmp_path / "TimestampedWords.csd", {VIDEO: WORDS})
+    assert len(lawful(admit(CsdCorpus().clips(tmp_path)))) == 1
+    valid = (tmp_path / name).read_bytes()
+
+    @fuzz
+    @given(hostile(valid, tokens=(np.array([np.nan, np.inf]).tobytes(), b"\xff" * 8)))
+    def check(data: bytes) -> None:
+        put(tmp_path / name, data)
+        outcome(lambda: lawful(admit(CsdCorpus().clips(tmp_path))), tmp_path.name)
+        outcome(lambda: lawful(CsdCorpus().check(tmp_path)), tmp_path.name)
+
+    check()
+
+
 @fuzz
 @given(
     st.lists(st.tuples(st.floats(), st.floats()), min_size=3, max_size=3),
@@ -100,6 +118,7 @@ def test_any_numbers_in_a_sequence(
             entry["intervals"] = np.array(times)
             entry["features"] = features
     outcome(lambda: lawful(admit(mosi.MosiCorpus().clips(root))), ".csd")
+    outcome(lambda: lawful(admit(CsdCorpus().clips(root))), root.name)
 
 
 def hostile_sequence(path: Path, kind: str) -> Path:
