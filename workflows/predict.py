@@ -135,7 +135,7 @@ def _timed_words(file: Path) -> tuple[GivenWord, ...]:
         raise UsageError(
             f"{file}: {where}: {first['msg']}; expected a JSON list of {{word, start, end}}"
         ) from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise UsageError(f"{file} is no JSON list of {{word, start, end}}: {error}") from error
     spaced = next((word.word for word in words if len(word.word.split()) != 1), None)
     if spaced is not None:

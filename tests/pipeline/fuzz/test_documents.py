@@ -173,3 +173,25 @@ def test_the_latest_version_lies_in_the_store(tmp_path: Path, name: bytes) -> No
     put(tmp_path / "datasets" / "c" / "latest", name)
     with pytest.raises(MimdataError):
         latest_version(tmp_path, "c")
+
+
+WORDS = b'[{"word": "so", "start": 0.0, "end": 0.5}, {"word": "good", "start": 0.5, "end": 1.0}]'
+
+
+def test_any_bytes_in_a_file_of_words(tmp_path: Path) -> None:
+    """What `mimdata predict --words` reads."""
+    from mimdata.workflows.predict import _timed_words
+
+    path = put(tmp_path / "words.json", WORDS)
+    assert [word.word for word in _timed_words(path)] == ["so", "good"]
+
+    def finite() -> None:
+        assert all(math.isfinite(word.start) and math.isfinite(word.end) for word in _timed_words(path))
+
+    @fuzz
+    @given(hostile(WORDS, b'{"words": ' + WORDS + b"}"))
+    def check(data: bytes) -> None:
+        put(path, data)
+        outcome(finite, path.name)
+
+    check()
