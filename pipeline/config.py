@@ -54,6 +54,8 @@ class DatasetConfig(Strict):
 
     shard_rows: int = Field(default=1024, ge=1)
     assign_splits: bool = True
+    license: str = ""  # of the corpus, for the dataset card
+    citation: str = ""
 
 
 Limit = Annotated[float, Field(ge=0, le=1)] | Literal["off"]

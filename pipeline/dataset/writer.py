@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from mimdata.pipeline.config import DatasetConfig
+from mimdata.pipeline.dataset.card import write_card
 from mimdata.pipeline.dataset.lineage import write_lineage
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
 from mimdata.pipeline.dataset.pooling import ROWS
@@ -117,7 +118,7 @@ def write_version(
             shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
             advance(len(chunk))
         files = {"shards": shards, "lineage": write_lineage(staging, rows)}
-        manifest = _manifest(rows, files, totals, emotions, description, config)
+        manifest = _manifest(staging, rows, files, totals, emotions, description, config)
         staging.write(FILE, manifest.to_json().encode())
         folder.publish(staging, manifest.version)
     return manifest
@@ -175,6 +176,7 @@ def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dic
 
 
 def _manifest(
+    staging: Folder,
     rows: Sequence[DatasetRow],
     files: Mapping[str, Any],
     totals: Totals,
@@ -195,6 +197,7 @@ def _manifest(
         "config": config.model_dump(mode="json"),
         "inputs": inputs_digest(rows, description, config),
     }
+    content["card"] = write_card(staging, content)
     sha256 = digest_of(content)
     now = datetime.now(UTC)
     name = f"{now:%Y%m%d}-{sha256[:12]}"

@@ -44,3 +44,27 @@ def test_hugging_face_datasets(version: Path, tmp_path: Path) -> None:
     found = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path))
     assert {split: part.num_rows for split, part in found.items()} == {"train": 6, "valid": 2, "test": 2}
     assert np.array(found["train"][0]["text_mean"]).shape == (2, 4)
+
+
+def test_a_version_is_a_hugging_face_dataset_by_its_card(version: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    found = load_dataset(str(version), cache_dir=str(tmp_path))
+    assert {split: part.num_rows for split, part in found.items()} == {"train": 6, "validation": 2, "test": 2}
+    assert np.array(found["validation"][0]["audio_mean"]).shape == (2, 3)
+
+
+def test_polars(version: Path) -> None:
+    import polars as pl
+
+    frame = pl.read_parquet(version / "train-*.parquet")
+    assert frame.height == 6
+    assert np.array(frame["audio_mean"][0].to_list()).shape == (2, 3)
+
+
+def test_the_card_tells_counts_steps_and_terms(version: Path) -> None:
+    text = (version / "README.md").read_text()
+    assert "| train | 6 | 12 | 100.0% | 100.0% | 50.0% |" in text
+    assert "* `audio`: 3 features by audio" in text
+    assert "has not named them" in text
+    assert "Multimodal Reaction" in text
