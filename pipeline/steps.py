@@ -35,7 +35,7 @@ class Reads:
     audio: bool = False
     fps: float | None = None  # frames a second of video, None for no frames
     words: bool = False  # the word times that came with the corpus
-    names: bool = False  # the clip's and its video's names, under which a file of many videos has its features
+    names: bool = False  # of clip and video, under which a file of many has their features
 
 
 @runtime_checkable
