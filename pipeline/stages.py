@@ -180,7 +180,7 @@ def _loss(task: Task, error: Exception) -> TaskResult:
     failure = Failure(
         "worker lost",
         f"{type(error).__name__}: {said[0] if said else 'no message'}",
-        "look at the memory of the machine, then run again",
+        "it may have run out of memory: look at the machine's, or set worker_memory; then run again",
         permanent=False,
     )
     return TaskResult(transient=tuple((kind, key, failure) for kind, key in task.wanted()))

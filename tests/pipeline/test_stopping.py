@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,8 +68,6 @@ def test_a_clip_that_hangs_costs_itself_alone(tmp_path: Path, deep: bool, worker
     clips = make_clips(tmp_path / "corpus")
     run = make_run(tmp_path / "corpus", tmp_path / "store", clips, clip_seconds=1.0)
     with Workers(workers) as here:
-        from dataclasses import replace
-
         run = replace(run, workers=here)
         (account,) = media_stage(run, {AUDIO: SlowTrack(deep=deep)}, "extract")
     assert list(account.failures) == ["v1[0]"]
@@ -124,3 +122,32 @@ def test_a_stopped_run_stores_what_is_done_and_goes_on(
     assert audio["computed"] + audio["cached"] == 80
     assert not list(corpus.store.rglob(".tmp-*"))
     assert not subprocess.run(["pgrep", "-g", str(process.pid)], check=False, capture_output=True).stdout
+
+
+@dataclass(frozen=True)
+class HungryTrack(FakeTrack):
+    """Takes memory without end for a clip that says so."""
+
+    name: ClassVar[str] = "hungry"
+
+    def open(self, resources: Resources) -> Any:
+        quick = super().open(resources)
+
+        def extract(media: Any, clip: Any) -> Any:
+            held = []
+            while "number 1 " in clip.text:
+                held.append(bytearray(b"x" * 20_000_000))
+                time.sleep(0.02)
+            return quick(media, clip)
+
+        return extract
+
+
+def test_a_clip_that_takes_all_memory_costs_itself_alone(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    run = make_run(tmp_path / "corpus", tmp_path / "store", make_clips(tmp_path / "corpus"))
+    with Workers(1, memory="600MiB") as here:
+        (account,) = media_stage(replace(run, workers=here), {AUDIO: HungryTrack()}, "extract")
+    assert {name: failure.cause for name, failure in account.failures.items()} == {"v1[0]": "worker lost"}
+    assert "memory" in account.failures["v1[0]"].hint
+    assert account.report.computed == 5
