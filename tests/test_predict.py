@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def row(place: Path) -> dict[str, Any]:
     """The dataset's first utterance."""
-    shard = sorted((place / "store" / "datasets" / "demo").rglob("*.parquet"))[0]
+    shard = sorted((place / "store" / "datasets" / "demo").rglob("train-*.parquet"))[0]
     names = ["clip_id", "source", "start", "end", "text"]
     found: dict[str, Any] = pq.ParquetFile(shard).read(names).slice(0, 1).to_pylist()[0]
     return found
