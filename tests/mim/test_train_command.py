@@ -37,8 +37,8 @@ def test_mim_imports_nothing_that_a_bare_gpu_box_lacks() -> None:
         "print([m for m in sys.modules if m.startswith('mimdata.pipeline.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    allowed = "['mimdata.pipeline.errors', 'mimdata.pipeline.dataset', 'mimdata.pipeline.dataset.manifest']"
-    assert done.stdout.strip() == allowed
+    light = ("terminal", "errors", "dataset", "dataset.manifest")
+    assert done.stdout.strip() == str([f"mimdata.pipeline.{name}" for name in light])
 
 
 def test_json_ends_with_one_line(made: Path, tmp_path: Path) -> None:
