@@ -10,12 +10,12 @@ import ctypes
 import multiprocessing
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TypeVar
 
-GRACE = 10.0  # seconds, or the limit again, between the exception and the end of the process
+R = TypeVar("R")
+
+GRACE = 10.0  # seconds from the exception to the end of the process, or as many as the limit has, if those are fewer
 EXIT = 70  # of a worker that hung; Dask starts another
 
 
@@ -23,65 +23,63 @@ class TooSlow(BaseException):  # not an Exception: steps catch those
     """Raised in the thread of a step that takes too long."""
 
 
-@dataclass
-class _Watched:
-    thread: int
-    deadline: float
-    grace: float
-    hangs: Callable[[], None]
-    fired: bool = False
+def within(seconds: float, work: Callable[[], R], hangs: Callable[[], None]) -> R:
+    """What `work` returns. Raises TooSlow in its midst after `seconds`; if that does not help, calls `hangs` and exits.
 
-
-class Watchdog:
-    """One thread a process that looks at what the process's task does; started by the first use."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._watched: _Watched | None = None
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def watching(self, seconds: float, hangs: Callable[[], None]) -> Iterator[None]:
-        """Raise TooSlow in this thread after `seconds`; call `hangs` and end the process if that does not help."""
-        mine = _Watched(threading.get_ident(), time.monotonic() + seconds, min(GRACE, seconds), hangs)
-        with self._changed:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
-                self._thread.start()
-            self._watched = mine
-            self._changed.notify()
+    Once the limit has struck the outcome is TooSlow, also where `work` caught the exception and went on; once this
+    function is left nothing strikes any more.
+    """
+    watch = _Watch(hangs)
+    try:
+        threading.Thread(target=watch.look, args=(seconds,), name="watchdog", daemon=True).start()
         try:
-            yield
+            return work()
         finally:
-            with self._changed:
-                self._watched = None
-                if mine.fired:  # and not yet delivered
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(mine.thread), None)
-
-    def _look(self) -> None:
-        with self._changed:
-            while True:
-                watched = self._watched
-                if watched is None:
-                    self._changed.wait()
-                    continue
-                left = watched.deadline + (watched.grace if watched.fired else 0.0) - time.monotonic()
-                if left > 0:
-                    self._changed.wait(left)
-                elif not watched.fired:
-                    watched.fired = True
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(watched.thread), ctypes.py_object(TooSlow)
-                    )
-                else:
-                    self._end(watched)
-
-    def _end(self, watched: _Watched) -> None:
-        """The end of a worker process. The driver's own process is not ended: there it waits on."""
-        self._watched = None
-        if multiprocessing.parent_process() is not None:
-            watched.hangs()
-            os._exit(EXIT)
+            watch.settle()
+    finally:
+        watch.over.release()
 
 
-WATCHDOG = Watchdog()
+class _Watch:
+    """One piece of work and the thread that looks at it.
+
+    Plain locks, each taken and given in one step of C: an exception that falls on any line leaves none of them amiss.
+    """
+
+    def __init__(self, hangs: Callable[[], None]) -> None:
+        self.over = _held()  # free when the work has been left
+        self._worker = ctypes.c_ulong(threading.get_ident())
+        self._hangs = hangs
+        self._turn = threading.Lock()  # taken once: by the work that ends, or by the limit that strikes
+        self._struck = _held()  # free when the exception is on its way
+
+    def look(self, seconds: float) -> None:
+        """Wait for the end of the work, and strike where it does not come."""
+        if self._ended(seconds) or not self._turn.acquire(blocking=False):
+            return
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._worker, ctypes.py_object(TooSlow))
+        self._struck.release()
+        if (
+            not self._ended(min(seconds, GRACE)) and multiprocessing.parent_process() is not None
+        ):  # never the driver
+            try:
+                self._hangs()
+            finally:
+                os._exit(EXIT)
+
+    def settle(self) -> None:
+        """In the worker's thread, when the work has ended: nothing strikes from here on, or what struck is raised."""
+        if self._turn.acquire(blocking=False):
+            return
+        self._struck.acquire()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._worker, None)  # if it is still on its way
+        raise TooSlow
+
+    def _ended(self, seconds: float) -> bool:
+        return self.over.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+
+
+def _held() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock

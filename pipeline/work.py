@@ -22,7 +22,7 @@ from mimdata.pipeline.steps import Extractor, Resources, Step, WordAligner
 from mimdata.pipeline.store.codec import Result, encode, schema_of, table
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parts import Failure, Outcome, Receipt, write_part
-from mimdata.pipeline.watchdog import WATCHDOG, TooSlow
+from mimdata.pipeline.watchdog import TooSlow, within
 
 log = logging.getLogger("mimdata")
 
@@ -170,9 +170,11 @@ def _tried(task: MediaTask, kind: str, key: str, media: Media, clip: Clip) -> Re
         return _too_slow(task, kind, clip)
     run = _opened(cast("Hashable", step), task.resources)
     try:
-        with WATCHDOG.watching(task.limits.clip_seconds, lambda: task.store.write(hung, b"")):
-            result = run(media, clip)
+        result = within(
+            task.limits.clip_seconds, lambda: run(media, clip), lambda: task.store.write(hung, b"")
+        )
     except TooSlow:
+        _opened.cache_clear()  # what was interrupted is in no state to be used for the next clip
         return _too_slow(task, kind, clip)
     except ClipError as error:
         return Failure(error.cause, str(error), error.hint, error.permanent)

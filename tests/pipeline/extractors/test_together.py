@@ -15,7 +15,7 @@ from mimdata.pipeline.files import stamp
 from mimdata.pipeline.records import Clip
 from mimdata.pipeline.steps import Resources
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.work import ClipWork, MediaTask, Want, run_media_task
+from mimdata.pipeline.work import ClipWork, Limits, MediaTask, Want, run_media_task
 from tests.pipeline.films import Codecs, beeps, write_film
 
 STEPS = {"text": BertExtractor(), "audio": OpensmileExtractor(), "vision": FacenetExtractor()}
@@ -42,7 +42,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def task(film: Path, store: Path) -> MediaTask:
     clips = [Clip(f"v[{k}]", "v", k, film.name, 2.0 * k, 2.0 * k + 2, text) for k, text in enumerate(TEXTS)]
     work = tuple(ClipWork(c, {kind: Want(f"{kind}-{c.clip_id}", "{}") for kind in STEPS}) for c in clips)
-    return MediaTask(Folder(str(store)), film, stamp(film), work, STEPS, Resources())
+    return MediaTask(Folder(str(store)), film, stamp(film), work, STEPS, Resources(), Limits(600, "stop"))
 
 
 def parts(film: Path, store: Path, order: tuple[int, ...]) -> dict[tuple[str, ...], str]:
