@@ -18,6 +18,9 @@ R = TypeVar("R")
 # Enough waiting tasks that no worker idles, few enough that neither the scheduler nor the driver holds a corpus.
 AHEAD = 4
 WORKER_DIES = 2  # a task that takes its worker down twice is not tried on a third
+OUT_OF_MEMORY = (
+    "worker-restart-memory"  # what a nanny calls the event that it ended its worker for its memory
+)
 PATIENCE = "20s"  # for a scheduler to answer
 # One thread each, as the workers are. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB hands every tensor's memory back to the
 # system and asks for it again, by small pages: MTCNN took 60% longer. Here freed memory stays for the next frame up to 64
@@ -38,7 +41,7 @@ class Workers:
     `scheduler` is the address of a running Dask scheduler. Otherwise a local cluster starts on the loopback
     interface: `count` processes of one thread each (None: one a core, no more than there are tasks), or with 0 a
     single thread in this process. A process that comes to hold `memory` ("4GiB"; None: its share of the machine's) is
-    ended, and its task counts as lost.
+    ended; a task that this befalls again and again is a MemoryError.
     """
 
     def __init__(
@@ -71,7 +74,8 @@ class Workers:
     ) -> Iterator[tuple[T, R | Exception]]:
         """Each task with its result, or with the exception that kept it from one, in order of completion.
 
-        When `stop` is asked for, tasks that were not handed out yet are left out. Raises MimdataError when the scheduler goes away.
+        When `stop` is asked for, tasks that were not handed out yet are left out. Raises MimdataError when the
+        scheduler goes away.
         """
         if not tasks or (stop and stop.asked):
             return
@@ -98,12 +102,26 @@ class Workers:
         for future in finished:
             task = pending.pop(future)
             error = future.exception()
-            yield task, future.result() if error is None else error
+            yield task, future.result() if error is None else self._explained(error)
             future.release()
             for following in islice(waiting, 0 if stop and stop.asked else 1):
                 submitted = client.submit(function, following, pure=False)
                 pending[submitted] = following
                 finished.add(submitted)
+
+    def _explained(self, error: Exception) -> Exception:
+        """MemoryError in place of Dask's error where the last worker that died of a task had come to its limit."""
+        from distributed.scheduler import KilledWorker
+
+        if not isinstance(error, KilledWorker):
+            return error
+        ended = {event["worker"]: event for _, event in self._client.get_events(OUT_OF_MEMORY)}
+        event = ended.get(error.last_worker.address)
+        return (
+            error
+            if event is None
+            else MemoryError(f"its worker came to hold {event['rss'] / 2**20:,.0f} MiB")
+        )
 
     def _started(self, tasks: int) -> Any:
         if self._client is None:
@@ -139,7 +157,9 @@ class Workers:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
-            memory_limit=self._memory or "auto",
+            **(
+                {"memory_limit": self._memory} if self._memory else {}
+            ),  # else each its share of the machine's
             preload=["mimdata.pipeline.in_worker"],
         )
         return self._cluster

@@ -19,7 +19,7 @@ from mimdata.pipeline.store.fingerprint import canonical, digest
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.index import Index
 from mimdata.pipeline.store.parts import Failure, Location, failure_at
-from mimdata.pipeline.work import Limits, Task, TaskResult, Want, run_media_task
+from mimdata.pipeline.work import Limits, Task, TaskResult, Want, no_memory, run_media_task
 
 SAVE_EVERY = 60.0  # seconds between two savings of an index; what a kill costs is a scan of the newest parts
 
@@ -177,12 +177,15 @@ def _results(
 
 def _loss(task: Task, error: Exception) -> TaskResult:
     said = str(error).splitlines()
-    failure = Failure(
-        "worker lost",
-        f"{type(error).__name__}: {said[0] if said else 'no message'}",
-        "it may have run out of memory: look at the machine's, or set worker_memory; then run again",
-        permanent=False,
-    )
+    if isinstance(error, MemoryError):
+        failure = no_memory(said[0] if said else "a worker could not have the memory that it asked for")
+    else:
+        failure = Failure(
+            "worker lost",
+            f"{type(error).__name__}: {said[0] if said else 'no message'}",
+            "it may have run out of memory: look at the machine's, or set worker_memory; then run again",
+            permanent=False,
+        )
     return TaskResult(transient=tuple((kind, key, failure) for kind, key in task.wanted()))
 
 

@@ -178,6 +178,8 @@ def _tried(task: MediaTask, kind: str, key: str, media: Media, clip: Clip) -> Re
         return _too_slow(task, kind, clip)
     except ClipError as error:
         return Failure(error.cause, str(error), error.hint, error.permanent)
+    except MemoryError:
+        return no_memory(f"{step.name} was refused the memory that it asked for, at {clip.clip_id}")
     except Exception as error:  # one clip must not cost the others; the row says what happened
         log.debug("%s failed on %s", kind, clip.clip_id, exc_info=True)
         return Failure(
@@ -187,6 +189,16 @@ def _tried(task: MediaTask, kind: str, key: str, media: Media, clip: Clip) -> Re
             permanent=False,
         )
     return cast("Result", result)
+
+
+def no_memory(message: str) -> Failure:
+    """The failure of a clip that takes more memory than a worker may have."""
+    return Failure(
+        "out of memory",
+        message,
+        "give each worker more, with fewer of them (--workers) or --set worker_memory=8GiB, then run again",
+        permanent=False,
+    )
 
 
 def _too_slow(task: MediaTask, kind: str, clip: Clip) -> Failure:

@@ -145,6 +145,7 @@ class HungryTrack(FakeTrack):
     """Takes memory without end for the clip "number 1"."""
 
     name: ClassVar[str] = "hungry"
+    at_once: int = 20_000_000
 
     def open(self, resources: Resources) -> Any:
         quick = super().open(resources)
@@ -152,7 +153,7 @@ class HungryTrack(FakeTrack):
         def extract(media: Any, clip: Any) -> Any:
             held = []
             while "number 1 " in clip.text:
-                held.append(bytearray(b"x" * 20_000_000))
+                held.append(b"x" * self.at_once)
                 time.sleep(0.02)
             return quick(media, clip)
 
@@ -190,7 +191,30 @@ def test_a_clip_that_takes_too_long_costs_itself_alone(tmp_path: Path, deep: boo
 
 
 def test_a_clip_that_takes_all_memory_costs_itself_alone(tmp_path: Path) -> None:
-    account, _ = extracted(tmp_path, Workers(1, memory="600MiB"), HungryTrack(), seconds=60)
-    assert {name: failure.cause for name, failure in account.failures.items()} == {"v1[0]": "worker lost"}
-    assert "memory" in account.failures["v1[0]"].hint
+    account, _ = extracted(tmp_path, Workers(1, memory="500MiB"), HungryTrack(), seconds=60)
+    assert {name: failure.cause for name, failure in account.failures.items()} == {"v1[0]": "out of memory"}
+    failure = account.failures["v1[0]"]
+    assert "MiB" in failure.message
+    assert "worker_memory" in failure.hint
+    assert not failure.permanent
     assert account.report.computed == 5
+
+
+def test_a_clip_that_is_refused_memory_says_so(tmp_path: Path) -> None:
+    account, _ = extracted(tmp_path, Workers(0), HungryTrack(at_once=2**60))
+    assert {name: failure.cause for name, failure in account.failures.items()} == {"v1[0]": "out of memory"}
+
+
+@pytest.mark.parametrize("memory", [None, "500MiB"])
+def test_workers_share_the_machine_unless_told_otherwise(memory: str | None) -> None:
+    from distributed import system
+
+    with Workers(1, memory=memory) as workers:
+        ((_, limit),) = workers.run(memory_limit, [None])
+    assert limit == (500 * 2**20 if memory else system.MEMORY_LIMIT)
+
+
+def memory_limit(_: None) -> int | None:
+    from distributed import get_worker
+
+    return int(get_worker().memory_manager.memory_limit or 0)
