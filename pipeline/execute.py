@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.stopping import Stop
+from mimdata.pipeline.stopping import Stop, deaf
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -96,7 +96,7 @@ class Workers:
 
         client = self._started(len(tasks))
         ahead = AHEAD * max(1, len(client.nthreads()))
-        waiting = iter(tasks)
+        waiting = iter(() if stop and stop.asked else tasks)  # it may have been while the workers started
         pending = {client.submit(function, task, pure=False): task for task in islice(waiting, ahead)}
         finished = as_completed(list(pending))
         for future in finished:
@@ -149,19 +149,19 @@ class Workers:
         from distributed import LocalCluster
 
         count = min(os.cpu_count() or 1, tasks) if self._count is None else self._count
-        self._cluster = LocalCluster(
-            n_workers=max(1, count),
-            threads_per_worker=1,
-            processes=count > 0,
-            protocol="tcp://",
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            **(
-                {"memory_limit": self._memory} if self._memory else {}
-            ),  # else each its share of the machine's
-            preload=["mimdata.pipeline.in_worker"],
-        )
+        with deaf():
+            self._cluster = LocalCluster(
+                n_workers=max(1, count),
+                threads_per_worker=1,
+                processes=count > 0,
+                protocol="tcp://",
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+                **(
+                    {"memory_limit": self._memory} if self._memory else {}
+                ),  # else each its share of the machine's
+            )
         return self._cluster
 
     def _remote(self, scheduler: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,8 +33,14 @@ class Planned:
         return {kind: want.key for kind, want in self.wants.items() if isinstance(want, Want)}
 
 
-def plan(clips: Sequence[Clip], root: Path, steps: Mapping[str, Step], sources: Sources) -> list[Planned]:
-    """The keys of each clip under each step. Reads no file whose digest is remembered."""
+def plan(
+    clips: Sequence[Clip],
+    root: Path,
+    steps: Mapping[str, Step],
+    sources: Sources,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Planned]:
+    """The keys of each clip under each step. Reads no file whose digest is remembered; `advance` is called after each."""
     identities = {kind: step_identity(step) for kind, step in steps.items()}
     sidecars = {kind: step for kind, step in steps.items() if isinstance(step, HasSidecar)}
     needs_media = any(step.reads.audio or step.reads.fps for step in steps.values())
@@ -45,7 +51,7 @@ def plan(clips: Sequence[Clip], root: Path, steps: Mapping[str, Step], sources: 
         for source, path in paths.items()
     }
     wanted = [*(paths.values() if needs_media else ()), *(path for path in beside.values() if path)]
-    digests = sources.digests(wanted)
+    digests = sources.digests(wanted, advance)
 
     def want(kind: str, clip: Clip) -> Want | Failure:
         step, path = steps[kind], paths[clip.source]

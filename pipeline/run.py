@@ -75,11 +75,18 @@ def open_run(config: RunConfig, options: Options) -> Iterator[Run]:
     run = read_run(config, options)
     placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
     run.store.sweep()
-    for name in run.store.sub(HUNG).files():
-        run.store.remove(f"{HUNG}/{name}")  # what hung is tried again
+    _forget_hung(run.store)
     run.snapshot.save_run(placed.to_toml())
-    with stoppable(run.store) as stop, run.workers:
-        yield replace(run, stop=stop)
+    with stoppable(run.store) as stop:
+        with run.workers:
+            yield replace(run, stop=stop)
+        _forget_hung(run.store)
+
+
+def _forget_hung(store: Folder) -> None:
+    """Remove the notes of clips over which a worker ended: the next run tries them again."""
+    for name in store.sub(HUNG).files():
+        store.remove(f"{HUNG}/{name}")
 
 
 def read_run(config: RunConfig, options: Options) -> Run:

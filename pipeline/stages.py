@@ -30,8 +30,7 @@ Transient = Mapping[tuple[str, str], Failure]  # by kind and key
 def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account]:
     """Run steps that read clips. `steps` maps a kind of the store to its step."""
     began = time.perf_counter()
-    planned = plan(run.listing.chosen, run.media_root, steps, run.sources)
-    run.sources.save()
+    planned = _planned(run, steps)
     indexes = {kind: Index(run.store, kind) for kind in steps}
     work = list(missing(planned, indexes, retry_failed=run.options.retry_failed))
     limits = Limits(run.config.clip_seconds, run.stop.name)
@@ -52,6 +51,14 @@ def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account
         )
         for kind in steps
     ]
+
+
+def _planned(run: Run, steps: Mapping[str, Step]) -> list[Planned]:
+    """The plan; what was read of the sources is remembered also when the run is asked to end meanwhile."""
+    try:
+        return plan(run.listing.chosen, run.media_root, steps, run.sources, run.stop.check)
+    finally:
+        run.sources.save()
 
 
 def _wants(planned: Iterable[Planned], kind: str) -> Wants:
@@ -107,8 +114,7 @@ def _locations(inputs: Sequence[Account], indexes: Mapping[str, Index], clip_id:
 def stored(run: Run, steps: Mapping[str, Step]) -> list[Account]:
     """Accounts of what the store already has of these steps, without computing anything."""
     began = time.perf_counter()
-    planned = plan(run.listing.chosen, run.media_root, steps, run.sources)
-    run.sources.save()
+    planned = _planned(run, steps)
     accounts = []
     for kind in steps:
         index = Index(run.store, kind)

@@ -10,6 +10,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from queue import SimpleQueue
 from types import FrameType
 
 from mimdata.pipeline.errors import MimdataError
@@ -22,10 +24,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class StoppedError(MimdataError):
     """A run that was asked to end; `exit_code` is the one that says by which signal."""
 
-    def __init__(self, number: int) -> None:
-        name = signal.Signals(number).name
+    def __init__(self, number: int, done: str = "") -> None:
+        how_far = f", {done}" if done else ""
         super().__init__(
-            f"stopped by {name}: what is done is stored, and the same command goes on from there"
+            f"stopped by {signal.Signals(number).name}{how_far}: what is done is stored, and the same command goes on "
+            "from there"
         )
         self.exit_code = 128 + number
 
@@ -42,36 +45,79 @@ class Stop:
         """Whether a signal came."""
         return self.number > 0
 
-    def check(self) -> None:
-        """Raise StoppedError if a signal came."""
+    def check(self, done: str = "") -> None:
+        """Raise StoppedError if a signal came; `done` says how far the run is."""
         if self.asked:
-            raise StoppedError(self.number)
+            raise StoppedError(self.number, done)
 
 
 @contextmanager
 def stoppable(store: Folder) -> Iterator[Stop]:
-    """Meanwhile the first signal is noted, here and in the store. Only the main thread of a process can listen."""
+    """Meanwhile the first signal is noted, here and in the store. Only the main thread of a process can listen.
+
+    No signal is lost: one that came too late for the block to notice raises StoppedError when the block is left.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def listen(number: int, _: FrameType | None) -> None:
-        stop.number = number
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        say(f"{signal.Signals(number).name}: finishing the clips under way; once more ends at once", err=True)
-        with suppress(OSError, MimdataError):  # on a full disk the tasks under way are finished whole
-            store.write(stop.name, b"")
-
-    for number in SIGNALS:
-        signal.signal(number, listen)
+    heard: SimpleQueue[int] = SimpleQueue()
+    crier = threading.Thread(target=_cry, args=(heard, store, stop.name), name="stop", daemon=True)
+    crier.start()
+    before = _listen(stop, heard)
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        heard.put(0)
+        crier.join()
         if stop.asked:
-            with suppress(OSError):
+            with suppress(OSError, MimdataError):
                 store.remove(stop.name)
+    stop.check()
+
+
+def _listen(stop: Stop, heard: SimpleQueue[int]) -> dict[int, signal.Handlers]:
+    """Note the first signal; returns what was done about each before. One that was ignored (nohup, &) stays so.
+
+    The handler may interrupt any line, so it takes no lock and writes no file: a thread does what takes either.
+    """
+
+    def handler(number: int, _: FrameType | None) -> None:
+        stop.number = number
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        heard.put(number)
+
+    before = {
+        n: signal.getsignal(n) or signal.SIG_DFL for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN
+    }
+    for number in before:
+        signal.signal(number, handler)
+    return before  # type: ignore[return-value]  # handlers of Python's own
+
+
+def _cry(heard: SimpleQueue[int], store: Folder, name: str) -> None:
+    """Wait for a signal, or for 0, which says that none will come; tell the person and the workers."""
+    number = heard.get()
+    if not number:
+        return
+    say(f"{signal.Signals(number).name}: finishing the clips under way; once more ends at once", err=True)
+    with suppress(OSError, MimdataError):  # on a full disk the tasks under way are finished whole
+        store.write(name, b"")
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Threads and processes that start meanwhile, and all that they start, never hear SIGNALS; SIGKILL ends them.
+
+    A terminal, as a service manager, sends its signals to every process of a command; what to do is the driver's to say.
+    A handler in the workers would be too late: they take a second to start.
+    """
+    resource_tracker.ensure_running()  # hears them again when it starts, so it does so before
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

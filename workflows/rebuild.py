@@ -134,6 +134,7 @@ def _run(work: Rebuild, run: Run) -> None:
     listed = len(run.listing.clips) + sum(problem.excludes for problem in run.listing.problems)
     judgement = judge(work.versions, built.manifest.version, work.config.checks, listed)
     _judged(work, judgement)
+    run.stop.check()
     _decide(work, built.manifest)
 
 

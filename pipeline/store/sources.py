@@ -56,11 +56,14 @@ class Sources:
     ) -> dict[Path, str | OSError]:
         """The digest of each file, or the error that keeps it from being read."""
         unique = list(dict.fromkeys(paths))
+        found = {}
         with ThreadPoolExecutor(max_workers=4) as pool:  # hashing releases the interpreter
-            found = {}
-            for path, result in zip(unique, pool.map(self._digest, unique), strict=True):
-                found[path] = result
-                advance()
+            try:
+                for path, result in zip(unique, pool.map(self._digest, unique), strict=True):
+                    found[path] = result
+                    advance()
+            finally:
+                pool.shutdown(cancel_futures=True)  # where `advance` raises, the rest is not read
         return found
 
     def stamp_of(self, path: Path) -> Stamp | None:
