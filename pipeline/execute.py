@@ -158,6 +158,7 @@ class Workers:
                 host="127.0.0.1",
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
+                preload=["mimdata.pipeline.in_worker"],
                 **(
                     {"memory_limit": self._memory} if self._memory else {}
                 ),  # else each its share of the machine's

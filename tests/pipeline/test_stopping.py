@@ -137,6 +137,26 @@ def test_a_second_signal_ends_at_once(corpus: Little) -> None:
         assert (process.returncode, group(process)) == (-signal.SIGTERM, [])
 
 
+def test_a_killed_driver_takes_its_workers_along_even_where_one_keeps_the_interpreter_to_itself() -> None:
+    code = (
+        "import re; from functools import partial; from mimdata.pipeline.execute import Workers\n"
+        "with Workers(1) as workers:\n"
+        "    for _ in workers.run(partial(re.match, '(a+)+$'), ['b', 'a' * 40 + 'b']): print('up', flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.3)  # for the second task, which would take years
+        process.kill()
+        process.wait()
+        left = group(process)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
 def test_a_stop_while_shards_are_written_publishes_nothing(tmp_path: Path) -> None:
     corpus = little(tmp_path)
 
