@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mimdata.pipeline.commands import csd
+from mimdata.pipeline.commands import csd, pickles
 
 
 @click.group("import")
@@ -18,4 +18,6 @@ def export_group() -> None:
 
 
 import_group.add_command(csd.import_command)
+import_group.add_command(pickles.import_command)
 export_group.add_command(csd.export_command)
+export_group.add_command(pickles.export_command)

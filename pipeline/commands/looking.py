@@ -79,7 +79,7 @@ def inspect_command(clip: str, corpus: str | None, file: Any, store: str | None,
     if found["words"]:
         say(f"aligned by {found['alignment']}{_suspicion(found['suspect'])}")
     rows = [
-        (word, f"{start:.2f}", f"{end:.2f}", f"{confidence:.2f}", status)
+        (word, _seconds(start), _seconds(end), f"{confidence:.2f}", status)
         for word, (start, end), confidence, status in zip(
             found["words"], found["intervals"], found["confidence"], found["status"], strict=True
         )
@@ -99,6 +99,11 @@ def inspect_command(clip: str, corpus: str | None, file: Any, store: str | None,
         )
     )
     say(f"row {found['row']} of {found['shard']}" if found["shard"] else "in no dataset version yet")
+
+
+def _seconds(time: float | None) -> str:
+    """A time that nobody knows, as published features have none, is a dash."""
+    return "–" if time is None else f"{time:.2f}"
 
 
 def _suspicion(suspect: list[str]) -> str:

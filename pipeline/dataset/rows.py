@@ -113,7 +113,7 @@ def _at(values: npt.NDArray[T], index: npt.NDArray[np.int64]) -> npt.NDArray[T]:
 
 def _modality_columns(modality: str, pooled: Pooled, statistics: Sequence[str]) -> dict[str, object]:
     columns: dict[str, object] = {
-        f"{modality}_{name}": _matrix(pooled.statistics[name]) for name in statistics
+        f"{modality}_{name}": matrix_column(pooled.statistics[name]) for name in statistics
     }
     return columns | {
         f"{modality}_valid": [pooled.valid],
@@ -122,7 +122,7 @@ def _modality_columns(modality: str, pooled: Pooled, statistics: Sequence[str]) 
     }
 
 
-def _matrix(values: Float32) -> pa.Array:
+def matrix_column(values: Float32) -> pa.Array:
     """(r, d) as one list of r fixed-size lists, without a Python object a number."""
     kind = matrix_type(values.shape[1])
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel(), pa.float32()), type=kind.value_type)

@@ -1,0 +1,85 @@
+"""The form of MulT: folds of arrays {text (n, T, 300), audio (n, T, d), vision (n, T, d), labels (n, 1, 1), id}.
+
+Utterances are filled up with rows of zeros in front. The file has no words: theirs are "". Its aligned files have one
+T for all modalities; others hold frames of their own rates without times, which cannot be aligned, and are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.formats.word_values import WordValues, label, matrix, place_of
+from mimdata.pipeline.records import Split
+
+NAME = "mult"
+MODALITIES = ("text", "audio", "vision")
+
+
+def is_fold(fold: Any) -> bool:
+    """Whether a fold has arrays of these names."""
+    return isinstance(fold, Mapping) and {*MODALITIES, "labels"} <= set(fold)
+
+
+def read(fold: Mapping[str, Any], split: Split) -> Iterator[WordValues]:
+    """The utterances of a fold, without their padding. Raises MimdataError where modalities are not aligned."""
+    arrays = {m: np.asarray(fold[m]) for m in MODALITIES}
+    shapes = {m: a.shape for m, a in arrays.items()}
+    labels = fold["labels"]
+    names = fold.get("id", [f"{split}{i}" for i in range(len(labels))])
+    if len({(len(labels), len(names)), *((s[0], s[0]) for s in shapes.values())}) != 1:
+        raise MimdataError(f"{split} has {len(labels)} labels, {len(names)} ids and arrays of {shapes}")
+    if any(len(s) != 3 for s in shapes.values()) or len({s[1] for s in shapes.values()}) != 1:
+        raise MimdataError(
+            f"{split} has arrays of {shapes}: not aligned, and without times they cannot be; give the aligned file"
+        )
+    counted: dict[str, int] = {}
+    for i in range(len(labels)):
+        values = {m: matrix(a[i], f"the values of {m} in row {i} of {split}") for m, a in arrays.items()}
+        first = _first(values)
+        values = {m: v[first:] for m, v in values.items()}
+        video, segment, start, end = _place(names[i], counted)
+        words = ("",) * len(values["text"])
+        sentiment = label(labels[i], f"row {i} of {split}")
+        yield WordValues(video, segment, split, sentiment, words, values, start=start, end=end)
+
+
+def _first(values: Mapping[str, Any]) -> int:
+    """The first row in which any modality is not zero; the last row where all are."""
+    there = np.any([(v != 0).any(axis=1) for v in values.values()], axis=0)
+    return int(there.argmax()) if there.any() else len(there) - 1
+
+
+def _place(name: Any, counted: dict[str, int]) -> tuple[str, int, float | None, float | None]:
+    """Video, segment and span. Names are `video[k]`, or (video, start, end), whose segments are counted here."""
+    parts: Sequence[Any] = np.atleast_1d(np.asarray(name, object)).tolist()
+    if len(parts) != 3:
+        return *place_of(parts[0]), None, None
+    video = place_of(parts[0])[0]
+    counted[video] = counted.get(video, -1) + 1
+    return video, counted[video], float(parts[1]), float(parts[2])
+
+
+def write(utterances: Iterable[WordValues]) -> Mapping[str, Any]:
+    """The document, each fold as long as the longest utterance of all."""
+    found = [u for u in utterances if u.split is not None]
+    longest = max(len(u.words) for u in found)
+    return {
+        split: _fold([u for u in found if u.split == split], found[0], longest)
+        for split in ("train", "valid", "test")
+    }
+
+
+def _fold(utterances: Sequence[WordValues], some: WordValues, longest: int) -> dict[str, Any]:
+    fold: dict[str, Any] = {}
+    for m in MODALITIES:
+        fold[m] = np.zeros((len(utterances), longest, some.values[m].shape[1]), np.float32)
+        for i, u in enumerate(utterances):
+            fold[m][i, longest - len(u.words) :] = u.values[m]
+    labels = [np.nan if u.sentiment is None else u.sentiment for u in utterances]
+    fold["labels"] = np.array(labels, np.float32).reshape(-1, 1, 1)
+    fold["id"] = np.array([u.clip_id for u in utterances], object)
+    return fold

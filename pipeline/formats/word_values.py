@@ -1,0 +1,73 @@
+"""One utterance as pickles of published features hold it: words, labels, and values of each word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.records import Float32, Int32, Split
+
+# The names of the folds in the files, by split; the first is the one that is written.
+FOLDS: dict[Split, tuple[str, ...]] = {"train": ("train",), "valid": ("valid", "dev"), "test": ("test",)}
+SEGMENT = re.compile(r"(.+)(?:\[(\d+)\]|\$_\$(\d+))", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class WordValues:
+    """An utterance of w words.
+
+    values {modality: (w, d) float32}, not checked. tokens: vocabulary ids (t,) and the word of each (t,), −1 for
+    special ones, where the file has them. A file without words has "" for each.
+    """
+
+    video: str
+    segment: int
+    split: Split | None
+    sentiment: float | None
+    words: tuple[str, ...]
+    values: Mapping[str, Float32]
+    tokens: tuple[Int32, Int32] | None = None
+    start: float | None = None
+    end: float | None = None
+    labels: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def clip_id(self) -> str:
+        """video[segment]."""
+        return f"{self.video}[{self.segment}]"
+
+
+def place_of(name: Any) -> tuple[str, int]:
+    """Video and segment of `video[k]` or `video$_$k`; anything else is a video of one segment."""
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+    found = SEGMENT.fullmatch(text)
+    return (found[1], int(found[2] or found[3])) if found else (text, 0)
+
+
+def matrix(values: Any, where: str) -> Float32:
+    """(w, d) float32. Raises MimdataError for anything else."""
+    try:
+        with np.errstate(over="ignore"):
+            found: npt.NDArray[np.float32] = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise MimdataError(f"{where} are no numbers: {error}") from error
+    if found.ndim != 2 or not found.shape[1]:
+        raise MimdataError(f"{where} have the shape {found.shape}: expected (words, features)")
+    return found
+
+
+def label(value: Any, where: str) -> float | None:
+    """A number in arrays of any shape; NaN is no label. Raises MimdataError."""
+    try:
+        numbers = np.asarray(value, np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        raise MimdataError(f"the label of {where} is no number: {error}") from error
+    if len(numbers) != 1:
+        raise MimdataError(f"{where} has {len(numbers)} labels: expected one, its sentiment")
+    return float(numbers[0]) if np.isfinite(numbers[0]) else None

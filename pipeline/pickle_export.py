@@ -1,0 +1,77 @@
+"""A dataset version as a pickle in the forms that published code reads: values of words, zero where masked."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pyarrow as pa
+
+from mimdata.pipeline.dataset.manifest import Manifest
+from mimdata.pipeline.dataset.statistics import matrix
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.formats.pickles import FORMS
+from mimdata.pipeline.formats.word_values import WordValues
+from mimdata.pipeline.records import Split
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.parquet import opened
+
+PROTOCOL = 4  # Python 3.4 and newer
+NEEDED = {"mag-bert": ("audio", "vision"), "mult": ("text", "audio", "vision")}
+
+
+def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) -> tuple[int, int]:
+    """Write the file; how many utterances are in it, and how many have no split and are not.
+
+    Statistics of a modality stand side by side; pauses are left out. Raises MimdataError where the form needs a
+    modality that the version lacks.
+    """
+    missing = [m for m in NEEDED[form] if m not in manifest.modalities]
+    if missing:
+        raise MimdataError(f"the form {form} needs {', '.join(missing)}: {manifest.version} has none")
+    utterances = list(_utterances(version, manifest, NEEDED[form]))
+    kept = [u for u in utterances if u.split is not None]
+    if not kept:
+        raise MimdataError(
+            f"no utterance of {manifest.version} has a split: the form {form} is made of folds"
+        )
+    writer = next(known for known in FORMS if form == known.NAME)
+    content = pickle.dumps(writer.write(kept), protocol=PROTOCOL)
+    beside = output.with_name(f".{output.name}.tmp")
+    try:
+        beside.write_bytes(content)
+        beside.replace(output)
+    except OSError as error:
+        raise MimdataError(f"cannot write {output}: {error.strerror}") from error
+    return len(kept), len(utterances) - len(kept)
+
+
+def _utterances(version: Folder, manifest: Manifest, modalities: tuple[str, ...]) -> Iterator[WordValues]:
+    for shard in manifest.shards:
+        with version.filesystem.open(version.path(shard["file"]), "rb") as source:
+            table = opened(source).read(use_threads=False)
+        for i in range(table.num_rows):
+            yield _utterance(table.slice(i, 1), manifest, modalities)
+
+
+def _utterance(row: pa.Table, manifest: Manifest, modalities: tuple[str, ...]) -> WordValues:
+    """One row as values of its words."""
+    names = ["video_id", "segment", "split", "sentiment", "words", "word_type"]
+    about = row.select(names).to_pylist()[0]
+    spoken = np.array([kind == "word" for kind in about["word_type"]], np.bool_)
+    values = {
+        m: np.concatenate(
+            [
+                matrix(row.column(f"{m}_{s}"), manifest.modalities[m]["dim"])[spoken]
+                for s in manifest.modalities[m]["statistics"]
+            ],
+            axis=1,
+        ).astype(np.float32)
+        for m in modalities
+    }
+    words = tuple(word for word, yes in zip(about["words"], spoken, strict=True) if yes)
+    split: Split | None = next((s for s in get_args(Split) if s == about["split"]), None)
+    return WordValues(about["video_id"], about["segment"], split, about["sentiment"], words, values)

@@ -1,0 +1,132 @@
+"""The forms of published pickles: recognised, read, written, and refused in one line."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.formats import mag_bert, mult
+from mimdata.pipeline.formats.pickles import read_pickle
+
+RANDOM = np.random.default_rng(0)
+
+
+def numbers(*shape: int) -> Any:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def save(path: Path, document: Any, protocol: int = 4) -> Path:
+    path.write_bytes(pickle.dumps(document, protocol=protocol))
+    return path
+
+
+def mag_bert_rows() -> list[Any]:
+    words = ["I", "don't", "like", "it"]
+    return [
+        ((words, numbers(4, 47), numbers(4, 74)), np.array([[1.5]], np.float32), f"a[{k}]") for k in (0, 3)
+    ]
+
+
+def mult_fold() -> dict[str, Any]:
+    fold = {"text": numbers(2, 5, 300), "audio": numbers(2, 5, 74), "vision": numbers(2, 5, 35)}
+    for values in fold.values():
+        values[0, :2] = 0
+    ids = np.array([["a", "0.5", "2.0"], ["a", "2.0", "3.0"]], object)
+    return {**fold, "labels": numbers(2, 1, 1), "id": ids}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_mag_bert_in_every_protocol(tmp_path: Path, protocol: int) -> None:
+    rows = mag_bert_rows()
+    form, found = read_pickle(save(tmp_path / "a.pkl", {"train": rows, "dev": [], "test": []}, protocol))
+    assert form == "mag-bert"
+    assert [u.clip_id for u in found] == ["a[0]", "a[3]"]
+    assert found[0].words == ("I", "don't", "like", "it")
+    assert found[0].sentiment == 1.5
+    assert np.array_equal(found[0].values["vision"], rows[0][0][1])
+    assert np.array_equal(found[0].values["audio"], rows[0][0][2])
+
+
+def test_misa_rows_and_one_fold(tmp_path: Path) -> None:
+    (words, visual, acoustic), label, name = mag_bert_rows()[0]
+    row = ((np.arange(4), visual, acoustic, words), label, name)
+    path = save(tmp_path / "a.pkl", [row])
+    assert read_pickle(path, "test")[1][0].split == "test"
+    with pytest.raises(MimdataError, match="one fold of 1 rows: say with --split"):
+        read_pickle(path)
+
+
+def test_mult_padding_is_in_front(tmp_path: Path) -> None:
+    fold = mult_fold()
+    form, found = read_pickle(save(tmp_path / "a.pkl", {"train": fold}))
+    assert form == "mult"
+    assert [(u.clip_id, len(u.words), u.start) for u in found] == [("a[0]", 3, 0.5), ("a[1]", 5, 2.0)]
+    assert np.array_equal(found[0].values["audio"], fold["audio"][0, 2:])
+
+
+def test_mmsa_pieces_become_words(tmp_path: Path) -> None:
+    """[CLS] don ' t like [SEP]: the first word is the mean of three rows."""
+    ids = np.zeros((1, 3, 8), np.int64)
+    ids[0, 0, :6] = [101, 2123, 1005, 1056, 2066, 102]
+    ids[0, 1, :6] = 1
+    fold = {
+        "raw_text": np.array(["don't like"]),
+        "text_bert": ids,
+        "text": numbers(1, 8, 768),
+        "audio": numbers(1, 8, 5),
+        "vision": numbers(1, 8, 20),
+        "id": ["v$_$12"],
+        "regression_labels": np.array([-0.4]),
+    }
+    form, (found,) = read_pickle(save(tmp_path / "a.pkl", {"valid": fold}))
+    assert (form, found.clip_id, found.words) == ("mmsa", "v[12]", ("don't", "like"))
+    assert np.allclose(found.values["audio"], [fold["audio"][0, 1:4].mean(0), fold["audio"][0, 4]], atol=1e-6)
+    assert found.tokens is not None
+    assert found.tokens[1].tolist() == [-1, 0, 0, 0, 1, -1]
+    with pytest.raises(MimdataError, match="not aligned, and without times they cannot be"):
+        read_pickle(save(tmp_path / "b.pkl", {"valid": {**fold, "audio": numbers(1, 375, 5)}}))
+
+
+@pytest.mark.parametrize("form", [mag_bert, mult])
+def test_what_is_written_is_read_again(tmp_path: Path, form: Any) -> None:
+    document = {"train": mag_bert_rows() if form is mag_bert else mult_fold()}
+    _, before = read_pickle(save(tmp_path / "a.pkl", document))
+    _, after = read_pickle(save(tmp_path / "b.pkl", form.write(before)))
+    for a, b in zip(before, after, strict=True):
+        assert (a.clip_id, a.words, a.sentiment, a.split) == (b.clip_id, b.words, b.sentiment, b.split)
+        for modality in a.values:
+            assert np.array_equal(a.values[modality], b.values[modality])
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (7, "holds a int"),
+        ({"a": 1}, "holds a dict of a"),
+        ({"train": {"x": 1}}, "a fold of it holds a dict of x"),
+        ({"train": [((np.arange(2), numbers(2, 47), numbers(2, 74)), 1.0, "a[0]")]}, "only their numbers"),
+        ({"train": [((["a"], numbers(2, 47), numbers(1, 74)), 1.0, "a[0]")]}, "1 words and 2 rows of vision"),
+    ],
+)
+def test_other_pickles_are_refused_in_one_line(tmp_path: Path, document: Any, message: str) -> None:
+    with pytest.raises(MimdataError, match=message) as caught:
+        read_pickle(save(tmp_path / "a.pkl", document))
+    assert "\n" not in str(caught.value)
+
+
+class _Hostile:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch ran",)
+
+
+def test_nothing_of_a_hostile_pickle_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MimdataError, match=r"asks for posix\.system"):
+        read_pickle(save(tmp_path / "a.pkl", {"train": [_Hostile()]}))
+    assert not (tmp_path / "ran").exists()
