@@ -7,6 +7,7 @@ Values come from the command line, then the TOML file, then the environment (`MI
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 import tomllib
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from mimdata.pipeline import registry
 from mimdata.pipeline.errors import UsageError
@@ -104,6 +106,15 @@ class ReportConfig(Strict):
     webhook_variable: str = "MIMDATA_WEBHOOK"
 
 
+def _size(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*(\.\d+)? ?[KMGT]i?B", value):
+        raise PydanticCustomError("size", "should be a size such as 4GiB")
+    return value
+
+
+Size = Annotated[str, AfterValidator(_size)]
+
+
 class RunConfig(Strict):
     """Everything that one run needs to know."""
 
@@ -112,9 +123,7 @@ class RunConfig(Strict):
     root: Path | None = None
     store: str = ".mimdata"
     workers: int | None = Field(default=None, ge=0)
-    worker_memory: str | None = Field(
-        default=None, pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$"
-    )  # "4GiB"; by default a share
+    worker_memory: Size | None = None  # "4GiB"; by default a share of the machine's
     scheduler: str | None = None
     clip_seconds: float = Field(default=600.0, gt=0)  # that one step may take for one clip
     device: str = "cpu"

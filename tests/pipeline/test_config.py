@@ -42,6 +42,8 @@ def test_toml_comes_back_as_it_went(file: Path, tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("workers = -1", "workers: should be greater than or equal to 0, found -1"),
+        ('worker_memory = "0GiB"', "worker_memory: should be a size such as 4GiB, found '0GiB'"),
+        ("clip_seconds = 0", "clip_seconds: should be greater than 0, found 0"),
         ("wokers = 1", "unknown key wokers: there are aligner"),
         (
             '[pooling]\nweights = "median"',
