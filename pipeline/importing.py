@@ -32,7 +32,7 @@ from mimdata.pipeline.store.fingerprint import canonical, digest, library_versio
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.index import Index
 from mimdata.pipeline.store.parts import Outcome, write_part
-from mimdata.pipeline.store.snapshot import Entry, Snapshot, ledger_entry
+from mimdata.pipeline.store.snapshot import LAST, Entry, Snapshot, ledger_entry
 
 VERSION = 1  # raised whenever the same file gives other rows
 PART = 64  # utterances of one part
@@ -63,6 +63,11 @@ def import_utterances(
 
     Every utterance has the same modalities. What the store has of this file is not computed again.
     """
+    snapshot = Snapshot(store, corpus)
+    if snapshot.last_run():
+        raise MimdataError(
+            f"the store has a corpus {corpus} that was extracted from recordings: give the import another name with --corpus"
+        )
     encoded = text if "text" not in utterances[0].values else None
     identities = _identities(utterances, source, encoded)
     computed, index = _rows(store, utterances, identities, encoded)
@@ -74,9 +79,9 @@ def import_utterances(
         rows.append(DatasetRow(_clip(u, source), digest(identity), location, {}))
     ready = canonical_order(rows)
     manifest = _publish(store, corpus, ready, _description(corpus, utterances[0], source, encoded))
-    snapshot = Snapshot(store, corpus)
     snapshot.save_entries(Entry(row.clip, {ROWS: row.key}) for row in ready)
     snapshot.save_ledger({"import": ledger_entry(len(ready), len(ready), {})})
+    store.write(LAST, f"{corpus}\n".encode())
     return Imported(manifest, computed, _masked(utterances))
 
 

@@ -53,3 +53,48 @@ def test_other_commands_take_what_was_imported(real: tuple[Command, list[Any]]) 
     call("verify")
     call("status")
     assert "–" in call("inspect", rows[0][2]).out
+
+
+def made_up(folder: Path, **folds: int) -> Path:
+    """A file of MAG-BERT's form: so many utterances a fold, with an infinite number in the first one's voice."""
+    random = np.random.default_rng(0)
+    content: dict[str, list[Any]] = {}
+    for fold, n in folds.items():
+        content[fold] = []
+        for i in range(n):
+            words = ["so", "good", f"n{i}"]
+            visual, acoustic = random.normal(size=(3, 4)), random.normal(size=(3, 5))
+            if i == 0:
+                acoustic[1, 2] = -np.inf
+                visual[2] = 0
+            content[fold].append(((words, visual, acoustic), np.array([[i / n]]), f"{fold}{i}[0]"))
+    path = folder / "made.pkl"
+    path.write_bytes(pickle.dumps(content))
+    return path
+
+
+def test_what_is_not_finite_or_all_zero_is_masked_and_said(tmp_path: Path) -> None:
+    call = Command(tmp_path)
+    made_up(tmp_path, train=4, dev=2, test=2)
+    done = call("import", "pickle", "made.pkl", "--json").lines()[0]
+    assert (done["rows"], done["masked"]) == (8, {"audio": 3})
+    folder = tmp_path / ".mimdata" / "datasets" / "made" / done["version"]
+    row = pq.read_table(folder / "train-00000.parquet").to_pylist()[0]
+    assert row["audio_valid"] == [True, False, True]
+    assert row["vision_valid"] == [True, True, False]
+    assert row["audio_mean"][1] == [0.0] * 5
+    assert row["word_start"] == [None] * 3
+    assert np.isfinite(row["text_mean"]).all()
+    assert call("verify", "--json").lines()[0]["differences"] == []
+
+
+def test_an_import_takes_no_extracted_corpus_over(tmp_path: Path) -> None:
+    from tests.workflows.little import little
+
+    corpus = little(tmp_path)
+    corpus.rebuild()
+    made_up(tmp_path, train=2, dev=1, test=1)
+    refused = Command(tmp_path)(
+        "import", "pickle", "made.pkl", "--corpus", "manifest", "--store", str(corpus.store), code=1
+    )
+    assert "give the import another name" in refused.err
