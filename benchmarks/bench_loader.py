@@ -87,7 +87,7 @@ def main() -> None:
 def _scale(options: argparse.Namespace) -> None:
     """The pace after the first batch, of few and of many utterances."""
     rows = []
-    for way in ("shards, writing the copy", "shards alone", "copy"):
+    for way in WAYS:
         found: dict[int, list[float]] = {size: [] for size in options.scale}
         for _ in range(options.times):
             for size in options.scale:
@@ -95,7 +95,14 @@ def _scale(options: argparse.Namespace) -> None:
                 options.rows = size
                 found[size].append(_in_a_process(way, options)["steady"])
         few, many = (statistics.median(found[size]) for size in options.scale)
-        rows.append((f"ours, {way}", f"{few:,.0f}", f"{many:,.0f}", f"{many / few:.2f}"))
+        rows.append(
+            (
+                way if way == "memory map" else f"ours, {way}",
+                f"{few:,.0f}",
+                f"{many:,.0f}",
+                f"{many / few:.2f}",
+            )
+        )
     few, many = options.scale
     publish(
         "The loader, few utterances and many",

@@ -59,7 +59,8 @@ def test_the_second_run_computes_nothing_and_says_so(built: Command) -> None:
             (6, 0, 6, 0)
         }
         assert all(
-            set(line) == {"stage", "planned", "computed", "cached", "failed", "seconds", "busy"} for line in lines
+            set(line) == {"stage", "planned", "computed", "cached", "failed", "seconds", "busy"}
+            for line in lines
         )
     assert "Nothing to compute" in built("extract").out
 

@@ -63,7 +63,9 @@ def test_a_task_holds_clips_of_one_file_and_the_first_task_one_clip(root: Path) 
     clips = make_clips(root, 41, videos=2)
     made = make_run(root, root.parent / "store", clips)
     work = [ClipWork(clip, {"words": Want(clip.clip_id, "")}) for clip in clips]
-    found = tasks(work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources, Limits(60, "stop"))
+    found = tasks(
+        work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources, Limits(60, "stop")
+    )
     assert [len(task) for task in found] == [1, 16, 4, 16, 4]
     assert all(len({work.clip.source for work in task.clips}) == 1 for task in found)
     assert sorted(work.clip.clip_id for task in found for work in task.clips) == sorted(
@@ -187,7 +189,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored_under_its_old_digest
 ) -> None:
     made = make_run(root, root.parent / "store", clips)
     made.sources.digests([root / "v0.bin", root / "v1.bin"])
-    monkeypatch.setattr(made.sources, "digests", lambda paths: {path: path.name for path in paths})
+    monkeypatch.setattr(made.sources, "digests", lambda paths, *_: {path: path.name for path in paths})
     (root / "v0.bin").write_bytes(b"replaced while being read")
     (account,) = media_stage(made, {"tracks/audio": FakeTrack()}, "test")
     assert {f.cause for f in account.failures.values()} == {"source changed"}
