@@ -70,14 +70,24 @@ def spoken(word: str, known: Known) -> Spoken:
     A word that the dictionary knows stays whole (hyphens, apostrophes and dots included); another is cut into
     numbers, letters, symbols and words, of which only those in Latin letters can be spoken.
     """
-    text = unicodedata.normalize("NFKC", _fractions(word).translate(_UNSPOKEN)).lower().translate(_PLAIN)
-    if _ANGLED.match(text) or _is_sound(text):
+    text = plain(word).lower()
+    if is_sound(text):
         return Spoken((), audible=True)
     whole = _whole(text, known)
     if whole:
         return Spoken((whole,), audible=True)
     words = tuple(said for said in _pieces(text, known) if _latin(said))
     return Spoken(words, audible=bool(words) or any(character.isalnum() for character in text))
+
+
+def plain(word: str) -> str:
+    """A word without typography: one code for one character, ' for every apostrophe, no ™."""
+    return unicodedata.normalize("NFKC", _fractions(word).translate(_UNSPOKEN)).translate(_PLAIN)
+
+
+def is_english(language: str) -> bool:
+    """en, en-US, en_GB, eng and English are."""
+    return language.lower().replace("_", "-").partition("-")[0] in ("en", "eng", "english")
 
 
 def _fractions(word: str) -> str:
@@ -88,9 +98,10 @@ def _fractions(word: str) -> str:
     )
 
 
-def _is_sound(text: str) -> bool:
+def is_sound(text: str) -> bool:
+    """Whether a word in lower case labels a sound that is no word: <laugh>, (applause)."""
     found = _BRACKETED.match(text)
-    return bool(found) and found[1].strip() in _SOUNDS  # type: ignore[index]  # found is not None here
+    return bool(_ANGLED.match(text)) or (found is not None and found[1].strip() in _SOUNDS)
 
 
 def _whole(text: str, known: Known) -> str:

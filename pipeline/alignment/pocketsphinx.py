@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from mimdata.pipeline.alignment.decoder import FRAME, Heard, SphinxDecoder, dictionary_path, model_digests
-from mimdata.pipeline.alignment.normalise import Spoken, spoken
+from mimdata.pipeline.alignment.normalise import Spoken, is_english, spoken
 from mimdata.pipeline.alignment.places import Seconds, placed_words
 from mimdata.pipeline.alignment.pronounce import arpabet, dictionary_words
 from mimdata.pipeline.alignment.speech import detect_speech, spread
@@ -95,11 +95,6 @@ class _Alignment:
 
     def _pronounceable(self, words: Sequence[str]) -> list[str]:
         return [word for word in words if word in self.dictionary or arpabet(word)]
-
-
-def is_english(language: str) -> bool:
-    """en, en-US, en_GB, eng and English are."""
-    return language.lower().replace("_", "-").partition("-")[0] in ("en", "eng", "english")
 
 
 def _by_transcript(heard: Heard, counts: Sequence[int]) -> tuple[Seconds, Seconds, tuple[str, ...]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mimdata.pipeline.alignment.pocketsphinx import PocketsphinxAligner, is_english
+from mimdata.pipeline.alignment.normalise import is_english
+from mimdata.pipeline.alignment.pocketsphinx import PocketsphinxAligner
 from mimdata.pipeline.errors import ClipError
 from mimdata.pipeline.espeak import synthesise
 from mimdata.pipeline.formats.textgrid import read_textgrid
