@@ -47,12 +47,12 @@ def progress(way: Sequence[int]) -> tuple[int, ...]:
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[int], list[bool]]:
-    frames, n = draw(st.integers(0, 6)), draw(st.integers(0, 4))
-    symbols = [draw(st.integers(1, 3)) for _ in range(n)]
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    frames, n = int(random.integers(0, 7)), int(random.integers(0, 5))  # drawn ones would be small
+    symbols = random.integers(1, 4, n).tolist()
     optional = [False] * n
     for i in range(1, n - 1):
-        optional[i] = not optional[i - 1] and draw(st.booleans())
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        optional[i] = not optional[i - 1] and bool(random.integers(2))
     whole = draw(st.booleans())  # whole numbers make ties
     log_probs = random.integers(-3, 1, (frames, 4)) if whole else random.uniform(-20, 0, (frames, 4))
     return log_probs.astype(np.float64), symbols, optional
