@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from mimdata.pipeline.jobs import align, extract
 from mimdata.pipeline.run import Options, open_run
 from mimdata.pipeline.stopping import SIGNALS, Stop, StoppedError, deaf, stoppable
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.sources import Sources
 from tests.command import Command
 from tests.workflows.little import Little, little
 
@@ -49,7 +49,7 @@ def started(corpus: Little, command: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        process.kill()
+        end(process)
         process.communicate()
 
 
@@ -60,14 +60,28 @@ def first_part(corpus: Little, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-def group(process: subprocess.Popen[str]) -> list[int]:
+def group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> list[int]:
     """The processes of its group that are left after a moment."""
     deadline = time.monotonic() + 5
-    while found := [p.pid for p in psutil.process_iter() if _group(p.pid) == process.pid]:
-        if time.monotonic() > deadline:
-            break
+    while members(process) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return found
+    return members(process)
+
+
+def members(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> list[int]:
+    """The processes of its group, the dead that nobody has waited for left out."""
+    return [
+        p.pid
+        for p in psutil.process_iter(["status"])
+        if _group(p.pid) == process.pid and p.info["status"] != "zombie"
+    ]
+
+
+def end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """Kill whatever is left of its group, so that a test that fails leaves nothing behind."""
+    for pid in members(process):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _group(pid: int) -> int:
@@ -140,19 +154,25 @@ def test_a_killed_driver_takes_its_workers_along_even_where_one_keeps_the_interp
     code = (
         "import re; from functools import partial; from mimdata.pipeline.execute import Workers\n"
         "with Workers(1) as workers:\n"
-        "    for _ in workers.run(partial(re.match, '(a+)+$'), ['b', 'a' * 40 + 'b']): print('up', flush=True)"
+        "    list(workers.run(abs, [1])); print('up', flush=True)\n"
+        "    list(workers.run(partial(re.match, '(a+)+$'), ['a' * 40 + 'b']))"  # takes years
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    try:
         assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.3)  # for the second task, which would take years
+        assert select.select([process.stdout], [], [], 30)[0], "no worker came up"
+        (worker,) = (
+            c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())
+        )
+        before = worker.cpu_times().user
+        while worker.cpu_times().user < before + 0.3:  # until it is at it
+            time.sleep(0.05)
         process.kill()
         process.wait()
         left = group(process)
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
+    finally:
+        end(process)
+        process.communicate()
     assert left == []
 
 
@@ -228,19 +248,3 @@ def test_what_is_started_deaf_hears_nothing() -> None:
     process.kill()
     process.communicate()
     assert not set(SIGNALS) & set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-
-
-def test_a_stop_while_sources_are_hashed_reads_no_more_of_them(tmp_path: Path) -> None:
-    files = [tmp_path / f"{i}.bin" for i in range(400)]
-    for file in files:
-        file.write_bytes(b"0" * 2**16)
-        os.utime(file, (1_000_000_000, 1_000_000_000))
-    sources = Sources(Folder(str(tmp_path / "store")))
-
-    def stopped() -> None:
-        raise StoppedError(signal.SIGTERM)
-
-    with pytest.raises(StoppedError):
-        sources.digests(files, stopped)
-    read = [file for file in files if sources.stamp_of(file)]
-    assert 0 < len(read) < len(files)
