@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import dumps
 from typing import get_args
 
 import numpy as np
@@ -39,7 +39,7 @@ def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) 
             f"no utterance of {manifest.version} has a split: the form {form} is made of folds"
         )
     writer = next(known for known in FORMS if form == known.NAME)
-    content = pickle.dumps(writer.write(kept), protocol=PROTOCOL)
+    content = dumps(writer.write(kept), protocol=PROTOCOL)
     beside = output.with_name(f".{output.name}.tmp")
     try:
         beside.write_bytes(content)

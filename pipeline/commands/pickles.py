@@ -26,13 +26,13 @@ def import_command(
     """
     from mimdata.pipeline.extractors.bert import BertExtractor
     from mimdata.pipeline.files import file_digest
-    from mimdata.pipeline.formats.pickles import read_pickle
+    from mimdata.pipeline.formats.pickles import read_forms
     from mimdata.pipeline.importing import Source, import_utterances
     from mimdata.pipeline.store.folder import Folder
 
     name = corpus or file.stem
     config = configuration(None, (), (), store=store, corpus=name)
-    form, utterances = read_pickle(file, split)
+    form, utterances = read_forms(file, split)
     source = Source(file.name, file_digest(file), form)
     done = import_utterances(Folder(config.store), name, utterances, source, BertExtractor(text_model))
     m = done.manifest

@@ -15,7 +15,7 @@ from mimdata.pipeline.records import Split
 FORMS = (mag_bert, mmsa, mult)
 
 
-def read_pickle(path: Path, split: str | None = None) -> tuple[str, list[WordValues]]:
+def read_forms(path: Path, split: str | None = None) -> tuple[str, list[WordValues]]:
     """The form of a file and its utterances; `split` says which fold a file of one fold is.
 
     Raises MimdataError for a pickle that asks for code, and for any other form.

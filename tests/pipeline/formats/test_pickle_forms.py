@@ -12,7 +12,7 @@ import pytest
 
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats import mag_bert, mult
-from mimdata.pipeline.formats.pickles import read_pickle
+from mimdata.pipeline.formats.pickles import read_forms
 
 RANDOM = np.random.default_rng(0)
 
@@ -44,7 +44,7 @@ def mult_fold() -> dict[str, Any]:
 @pytest.mark.parametrize("protocol", range(6))
 def test_mag_bert_in_every_protocol(tmp_path: Path, protocol: int) -> None:
     rows = mag_bert_rows()
-    form, found = read_pickle(save(tmp_path / "a.pkl", {"train": rows, "dev": [], "test": []}, protocol))
+    form, found = read_forms(save(tmp_path / "a.pkl", {"train": rows, "dev": [], "test": []}, protocol))
     assert form == "mag-bert"
     assert [u.clip_id for u in found] == ["a[0]", "a[3]"]
     assert found[0].words == ("I", "don't", "like", "it")
@@ -57,14 +57,14 @@ def test_misa_rows_and_one_fold(tmp_path: Path) -> None:
     (words, visual, acoustic), label, name = mag_bert_rows()[0]
     row = ((np.arange(4), visual, acoustic, words), label, name)
     path = save(tmp_path / "a.pkl", [row])
-    assert read_pickle(path, "test")[1][0].split == "test"
+    assert read_forms(path, "test")[1][0].split == "test"
     with pytest.raises(MimdataError, match="one fold of 1 rows: say with --split"):
-        read_pickle(path)
+        read_forms(path)
 
 
 def test_mult_padding_is_in_front(tmp_path: Path) -> None:
     fold = mult_fold()
-    form, found = read_pickle(save(tmp_path / "a.pkl", {"train": fold}))
+    form, found = read_forms(save(tmp_path / "a.pkl", {"train": fold}))
     assert form == "mult"
     assert [(u.clip_id, len(u.words), u.start) for u in found] == [("a[0]", 3, 0.5), ("a[1]", 5, 2.0)]
     assert np.array_equal(found[0].values["audio"], fold["audio"][0, 2:])
@@ -84,20 +84,20 @@ def test_mmsa_pieces_become_words(tmp_path: Path) -> None:
         "id": ["v$_$12"],
         "regression_labels": np.array([-0.4]),
     }
-    form, (found,) = read_pickle(save(tmp_path / "a.pkl", {"valid": fold}))
+    form, (found,) = read_forms(save(tmp_path / "a.pkl", {"valid": fold}))
     assert (form, found.clip_id, found.words) == ("mmsa", "v[12]", ("don't", "like"))
     assert np.allclose(found.values["audio"], [fold["audio"][0, 1:4].mean(0), fold["audio"][0, 4]], atol=1e-6)
     assert found.tokens is not None
     assert found.tokens[1].tolist() == [-1, 0, 0, 0, 1, -1]
     with pytest.raises(MimdataError, match="not aligned, and without times they cannot be"):
-        read_pickle(save(tmp_path / "b.pkl", {"valid": {**fold, "audio": numbers(1, 375, 5)}}))
+        read_forms(save(tmp_path / "b.pkl", {"valid": {**fold, "audio": numbers(1, 375, 5)}}))
 
 
 @pytest.mark.parametrize("form", [mag_bert, mult])
 def test_what_is_written_is_read_again(tmp_path: Path, form: Any) -> None:
     document = {"train": mag_bert_rows() if form is mag_bert else mult_fold()}
-    _, before = read_pickle(save(tmp_path / "a.pkl", document))
-    _, after = read_pickle(save(tmp_path / "b.pkl", form.write(before)))
+    _, before = read_forms(save(tmp_path / "a.pkl", document))
+    _, after = read_forms(save(tmp_path / "b.pkl", form.write(before)))
     for a, b in zip(before, after, strict=True):
         assert (a.clip_id, a.words, a.sentiment, a.split) == (b.clip_id, b.words, b.sentiment, b.split)
         for modality in a.values:
@@ -116,7 +116,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, form: Any) -> None:
 )
 def test_other_pickles_are_refused_in_one_line(tmp_path: Path, document: Any, message: str) -> None:
     with pytest.raises(MimdataError, match=message) as caught:
-        read_pickle(save(tmp_path / "a.pkl", document))
+        read_forms(save(tmp_path / "a.pkl", document))
     assert "\n" not in str(caught.value)
 
 
@@ -128,5 +128,5 @@ class _Hostile:
 def test_nothing_of_a_hostile_pickle_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MimdataError, match=r"asks for posix\.system"):
-        read_pickle(save(tmp_path / "a.pkl", {"train": [_Hostile()]}))
+        read_forms(save(tmp_path / "a.pkl", {"train": [_Hostile()]}))
     assert not (tmp_path / "ran").exists()
