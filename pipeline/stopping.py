@@ -78,6 +78,24 @@ def stoppable(store: Folder) -> Iterator[Stop]:
     stop.check()
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Meanwhile a signal raises StoppedError at once: for work that may be cut anywhere and goes on from what it saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, _: FrameType | None) -> None:
+        raise StoppedError(number)
+
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
 def _listen(stop: Stop, heard: SimpleQueue[int]) -> dict[int, signal.Handlers]:
     """Note the first signal; returns what was done about each before. One that was ignored (nohup, &) stays so.
 

@@ -19,7 +19,7 @@ from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.jobs import build, extract, notes
 from mimdata.pipeline.run import Options, Run, corpus_of, open_run
-from mimdata.pipeline.stopping import StoppedError
+from mimdata.pipeline.stopping import StoppedError, interruptible
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.lock import locked
 from mimdata.workflows.report import (
@@ -77,10 +77,11 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
                 _train(work)
                 _retain(work)
         except MimdataError as error:
-            report.state = STOPPED if isinstance(error, StoppedError) else BROKEN
             report.reason = str(error)
             if isinstance(error, StoppedError):
+                report.state = report.state if report.training else STOPPED
                 raise
+            report.state = BROKEN
         finally:
             report.latest = work.versions.latest()
             report.seconds = time.perf_counter() - began
@@ -171,7 +172,11 @@ def _train(work: Rebuild) -> None:
     assert name is not None
     store = Path(work.store.path())
     try:
-        trained = train_on(Path(work.versions.published.path(name)), store, work.config.train)
+        with interruptible():
+            trained = train_on(Path(work.versions.published.path(name)), store, work.config.train)
+    except StoppedError:
+        work.report.training = {"error": "the training was stopped: the next rebuild goes on with it"}
+        raise
     except MimdataError as error:
         work.report.training = {"error": f"the training failed: {error}"}
         return

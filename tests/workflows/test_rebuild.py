@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +18,7 @@ import pytest
 
 from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.stopping import StoppedError
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.lock import locked
 from tests.command import Command
@@ -221,6 +225,25 @@ def test_a_damaged_shard_is_written_again_and_the_report_says_so(corpus: Little)
     assert shard.read_bytes() == sound
     assert any("written again" in line for line in report.remarks)
     assert "written again" in place.read("report.md").decode()
+
+
+def test_a_signal_in_the_training_leaves_a_report_and_the_version(
+    corpus: Little, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def training(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr("mimdata.workflows.rebuild.train_on", training)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(StoppedError, match="SIGTERM"):
+        corpus.rebuild(train={"epochs": 1})
+    assert signal.getsignal(signal.SIGTERM) == before
+    (report,) = (corpus.store / "reports" / "manifest").glob("*/report.json")
+    content = json.loads(report.read_text())
+    assert content["state"] == "published"
+    assert content["latest"] == content["version"]["version"]
+    assert "goes on with it" in content["training"]["error"]
 
 
 def test_the_plan_says_what_why_and_how_long(corpus: Little, tmp_path: Path) -> None:
