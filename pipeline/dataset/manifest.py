@@ -69,8 +69,8 @@ class Manifest:
     @property
     def files(self) -> list[dict[str, Any]]:
         """Every file beside the manifest, each with `file`, `bytes` and `sha256`."""
-        lineage = [dict(self.content["lineage"])] if "lineage" in self.content else []
-        return [*self.shards, *lineage]
+        beside = [dict(self.content[name]) for name in ("lineage", "card") if name in self.content]
+        return [*self.shards, *beside]
 
     @property
     def modalities(self) -> dict[str, dict[str, Any]]:
@@ -115,8 +115,10 @@ def _odd(content: Mapping[str, Any]) -> str:
     for name, kind in KINDS.items():
         if not isinstance(content.get(name), kind):
             return f"its {name} are {reprlib.repr(content.get(name))}"
-    lineage = [content["lineage"]] if "lineage" in content else []  # versions that others write may lack it
-    for about in (*lineage, *content["shards"]):
+    beside = [
+        content[name] for name in ("lineage", "card") if name in content
+    ]  # others' versions may lack them
+    for about in (*beside, *content["shards"]):
         file = about.get("file") if isinstance(about, dict) else None
         if not _is_name(file):
             return f"a file of it is called {reprlib.repr(file)}, expected the name of one beside it"
