@@ -140,6 +140,18 @@ def test_an_entry_of_the_clips_own_counts_from_its_start(tmp_path: Path) -> None
     assert extract(tmp_path / "f.csd", a_clip()).times.tolist() == [[0.0, 0.5]]
 
 
+def test_the_clips_of_a_video_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = TimedFeatures(np.array([[1.0, 1.5], [3.0, 3.5]]), np.ones((2, 2), np.float32))
+    write_csd(tmp_path / "f.csd", "f", [("a", frames)])
+    extract(tmp_path / "f.csd", a_clip())
+
+    def read(*_: Any) -> None:
+        raise AssertionError("read twice")
+
+    monkeypatch.setattr("mimdata.pipeline.formats.csd.ComputationalSequence.entry", read)
+    assert len(extract(tmp_path / "f.csd", Clip("a[1]", "a", 1, "x.csd", 2.5, 4.0, "good")).values) == 1
+
+
 def test_a_video_that_a_sequence_lacks_is_absent_and_other_widths_fail(tmp_path: Path) -> None:
     wide = TimedFeatures(np.array([[1.0, 1.5]]), np.ones((1, 3), np.float32))
     first = TimedFeatures(np.array([[0.0, 0.5]]), np.ones((1, 2), np.float32))

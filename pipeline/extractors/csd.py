@@ -66,13 +66,15 @@ class CsdExtractor:
         path, dim, modality = self.path, len(self.feature_names), self.modality
 
         def extract(_: Media, clip: Clip) -> Track:
+            now = stamp(path)
+            own = clip.clip_id in _ids(path, now)
+            name = clip.clip_id if own else clip.video_id
+            if name not in _ids(path, now):
+                return Track.empty(dim, f"{path.name} has nothing of {clip.video_id}")
             try:
-                found = _entry(path, stamp(path), clip.clip_id, clip.video_id)
+                entry = _entry(path, now, name)
             except MimdataError as error:
                 raise ClipError("damaged entry", str(error), "fetch the file again") from error
-            if found is None:
-                return Track.empty(dim, f"{path.name} has nothing of {clip.video_id}")
-            entry, own = found
             if entry.features.shape[1] != dim:
                 raise ClipError(
                     "other dimension",
@@ -104,17 +106,16 @@ def _track(entry: TimedFeatures, start: float, end: float | None) -> Track:
 
 
 @lru_cache(maxsize=4)
-def _entry(path: Path, _: Stamp, clip_id: str, video: str) -> tuple[TimedFeatures, bool] | None:
-    """The entry of a clip or of its video (a task's clips share one), and whether it is the clip's own."""
-    sequence = read_csd(path)
-    for name, own in ((clip_id, True), (video, False)):
-        try:
-            entry = sequence.entry(name)
-        except KeyError:
-            continue
-        entry.numbers(f"{path}, {name}")
-        return entry, own
-    return None
+def _ids(path: Path, _: Stamp) -> frozenset[str]:
+    return frozenset(read_csd(path).ids())
+
+
+@lru_cache(maxsize=4)
+def _entry(path: Path, _: Stamp, name: str) -> TimedFeatures:
+    """An entry; the clips of a task are of one video and share it."""
+    entry = read_csd(path).entry(name)
+    entry.numbers(f"{path}, {name}")
+    return entry
 
 
 @lru_cache(maxsize=64)
