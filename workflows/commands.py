@@ -19,13 +19,16 @@ from mimdata.pipeline.commands.options import (
     configuration,
     print_json,
 )
+from mimdata.pipeline.config import RetentionConfig, RunConfig
 from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.terminal import say
 
 if TYPE_CHECKING:
-    from mimdata.pipeline.config import RunConfig
     from mimdata.pipeline.store.folder import Folder
     from mimdata.workflows.report import Report
+
+
+POLICY = RetentionConfig()
 
 
 @click.command("rebuild")
@@ -131,11 +134,13 @@ def _exit_code(report: Report) -> int:
 @click.command("gc")
 @CORPUS
 @STORE
-@click.option("--keep", type=click.IntRange(min=1), default=7, show_default=True, help="Versions that stay.")
+@click.option(
+    "--keep", type=click.IntRange(min=1), default=POLICY.keep, show_default=True, help="Versions that stay."
+)
 @click.option(
     "--grace-hours",
     type=click.FloatRange(min=0),
-    default=48,
+    default=POLICY.grace_hours,
     show_default=True,
     help="How long readers may stay at a version after there is a newer one.",
 )
