@@ -82,6 +82,9 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
                 report.state = report.state if report.training else STOPPED
                 raise
             report.state = BROKEN
+        except Exception as error:
+            report.reason = f"{type(error).__name__}: {error}"
+            raise
         finally:
             report.latest = work.versions.latest()
             report.seconds = time.perf_counter() - began

@@ -12,10 +12,12 @@ from mimdata.pipeline.config import ChecksConfig
 from mimdata.pipeline.dataset.diff import Difference, shifts
 
 
-def check_drift(facts: Facts, difference: Difference | None, limits: ChecksConfig) -> Iterator[Check]:
-    """What moved since the version before; nothing to say about a first version."""
+def check_drift(
+    facts: Facts, difference: Difference | None, limits: ChecksConfig, absent: str = ""
+) -> Iterator[Check]:
+    """What moved since the version before; `absent` says why there is none to compare with."""
     if difference is None:
-        yield skipped("drift", "there is no version before this one")
+        yield skipped("drift", absent)
         return
     before = difference.before_rows
     common = before - len(difference.removed)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from mimdata.pipeline.checks.check import FAILED, Check
 from mimdata.pipeline.checks.contents import check_contents
@@ -15,7 +18,12 @@ from mimdata.pipeline.config import ChecksConfig
 from mimdata.pipeline.corpora.fixes import EXCLUDE
 from mimdata.pipeline.dataset.diff import Difference, compare
 from mimdata.pipeline.dataset.lineage import read_lineage
+from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.versions import Versions
+from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.store.folder import Folder
+
+log = logging.getLogger("mimdata")
 
 
 @dataclass(frozen=True)
@@ -36,16 +44,27 @@ def judge(versions: Versions, name: str, limits: ChecksConfig, listed: int) -> J
     """Read a version and check it. `listed`: clips that the corpus named, usable or not."""
     folder, manifest = versions.find(name)
     facts, lineage = gather(folder, manifest), read_lineage(folder)
-    latest = versions.latest()
-    difference = None
-    if latest is not None and latest != manifest.version:
-        difference = compare(versions.find(latest), (folder, manifest))
+    difference, absent = _since_latest(versions, folder, manifest)
     checks = (
         *check_contents(facts, limits, listed),
         *check_leaks(facts, limits, lineage),
-        *check_drift(facts, difference, limits),
+        *check_drift(facts, difference, limits, absent),
     )
     return Judgement(checks, tuple(ranked(facts.clips)), difference)
+
+
+def _since_latest(versions: Versions, folder: Folder, manifest: Manifest) -> tuple[Difference | None, str]:
+    """What differs from the version that readers have; or None, and why there is nothing to compare with."""
+    latest = versions.latest()
+    if latest is None or latest == manifest.version:
+        return None, "there is no version before this one"
+    try:
+        return compare(versions.find(latest), (folder, manifest)), ""
+    except (MimdataError, pa.ArrowException, OSError) as error:
+        log.warning(
+            "%s cannot be compared with the latest, %s, which is damaged: %s", manifest.version, latest, error
+        )
+        return None, f"the version before, {latest}, is damaged"
 
 
 def ranked(clips: Iterable[ClipFacts]) -> list[ClipFacts]:

@@ -227,6 +227,19 @@ def test_a_damaged_shard_is_written_again_and_the_report_says_so(corpus: Little)
     assert "written again" in place.read("report.md").decode()
 
 
+@pytest.mark.parametrize("file", ["lineage.parquet", "train-00000.parquet", "manifest.json"])
+def test_a_damaged_version_of_yesterday_keeps_no_new_one_back(corpus: Little, file: str) -> None:
+    corpus.rebuild()
+    damaged = Path(versions(corpus).find("latest")[0].path(file))
+    damaged.write_bytes(damaged.read_bytes()[: -damaged.stat().st_size // 2])
+    corpus.add("v5", "train")
+    report, _ = corpus.rebuild()
+    assert (report.state, report.reason) == ("published", "")
+    (drift,) = (check for check in report.checks if check.name == "drift")
+    assert "is damaged" in drift.found
+    assert any("cannot be compared" in line for line in report.remarks)
+
+
 def test_a_signal_in_the_training_leaves_a_report_and_the_version(
     corpus: Little, monkeypatch: pytest.MonkeyPatch
 ) -> None:
