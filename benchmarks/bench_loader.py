@@ -229,9 +229,26 @@ def _in_a_process(way: str, options: argparse.Namespace) -> dict[str, float]:
 
 
 def measure(way: str, version: Path, work: Path) -> dict[str, float]:
-    """{first: seconds to the first batch, rate: utterances/s of the whole epoch, rss: peak GiB of private memory}."""
+    """{first: seconds to the first batch, rate: utterances/s of the whole epoch, rss: peak GiB of private memory}.
+
+    left: seconds from the last batch until the copy is on the disk.
+    """
+    loading = Loading(
+        tuple(DIMS),
+        steps=LONGEST,
+        batch_size=BATCH,
+        standardise=True,
+        copies_gib=1000,
+        copies=work / "copies",
+    )
+    copy = work / "copies" / key_of(open_dataset(version), "train", loading.selected)
+    if way == "shards, writing the copy":
+        shutil.rmtree(copy, ignore_errors=True)
+    elif way == "shards alone":
+        loading = replace(loading, copies_gib=0)
     began = time.perf_counter()
-    batches = iter(_batches(way, version, work))
+    feed = Feed(open_dataset(version), "train", loading)
+    batches = iter(_memory_map(copy, version) if way == "memory map" else feed.batches((0, 1)))
     count = len(next(batches))  # BATCH
     first = time.perf_counter() - began
     private = 0.0
@@ -240,8 +257,10 @@ def measure(way: str, version: Path, work: Path) -> dict[str, float]:
         if i % 50 == 0:
             private = max(private, _private())
     seconds = time.perf_counter() - began
+    feed.finish_copy()
     return {
         "first": first,
+        "left": time.perf_counter() - began - seconds,
         "rate": count / seconds,
         "steady": (count - BATCH) / (seconds - first),
         "rss": private,
@@ -256,21 +275,6 @@ def _private() -> float:
         return 0.0
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
     return int(lines["RssAnon"].split()[0]) / 2**20
-
-
-def _batches(way: str, version: Path, work: Path) -> Iterator[Any]:
-    copies = work / "copies"
-    dataset = open_dataset(version)
-    loading = Loading(
-        tuple(DIMS), steps=LONGEST, batch_size=BATCH, standardise=True, copies_gib=1000, copies=copies
-    )
-    if way == "memory map":
-        return _memory_map(copies / key_of(dataset, "train", loading.selected), version)
-    if way == "shards, writing the copy":
-        shutil.rmtree(copies / key_of(dataset, "train", loading.selected), ignore_errors=True)
-    if way == "shards alone":
-        loading = replace(loading, copies_gib=0)
-    return Feed(dataset, "train", loading).batches((0, 1))
 
 
 def _memory_map(place: Path, version: Path) -> Iterator[list[Any]]:
@@ -351,7 +355,8 @@ def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace)
         f"{options.rows:,} utterances of {SHORTEST} to {LONGEST} words, {'/'.join(map(str, DIMS.values()))} float32 a word, "
         f"{size:.1f} GiB of Parquet; batches of {BATCH}, shuffled, standardised, padded; medians of {options.times} epochs, each in "
         "a process of its own; the rate includes the start. *memory* is the process's own (anonymous) memory at its peak; "
-        "mapped files are the page cache's.\n\n" + markdown(names, rows)
+        f"mapped files are the page cache's. The copy is on the disk {median(WAYS[0], 'left'):.1f} s after the last batch of the "
+        "epoch that writes it; the next epoch would wait for that.\n\n" + markdown(names, rows)
     )
 
 

@@ -25,7 +25,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -41,7 +41,7 @@ from mimdata.mim.order import Rows
 FORMAT = 1
 ABOUT, INDEX = "copy.json", "index.arrow"
 CHECKED = 8  # row groups whose checksums are compared whenever a copy is opened
-WAITING = 8  # blocks that wait to be written
+WAITING = 32  # blocks that wait to be written
 ABANDONED = 86_400.0  # seconds after which a folder that nobody published is a crash's
 FREE = 0.5  # of the disk's free space, that a copy may take
 
@@ -166,6 +166,7 @@ class Writer:
         self._about: dict[str, Any] = {}
         self._room = Semaphore(WAITING)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mimdata-copy")
+        self._published: Future[bool] | None = None
 
     def add(self, group: int, block: Block) -> None:
         """Write the numbers of a row group to their place, soon. Waits while too many wait already."""
@@ -179,17 +180,24 @@ class Writer:
         """The row groups that nobody has brought; none where there will be no copy."""
         return [] if self._given_up else [g for g in range(len(self._rows.groups)) if g not in self._asked]
 
-    def finish(self) -> bool:
-        """Publish the copy if every row group is in. Whatever happens, nothing half-written stays."""
-        found: bool = self._thread.submit(self._finish).result()
-        self._thread.shutdown()
-        return found
+    def finish(self) -> None:
+        """Publish the copy if every row group is in, behind the caller's back: the disk may take seconds to hold it.
+
+        A process that ends waits for it. Whatever happens, nothing half-written stays.
+        """
+        self._published = self._thread.submit(self._finish)
+        self._thread.shutdown(wait=False)
+
+    def published(self) -> bool:
+        """Wait for what `finish` began; whether the copy is there now."""
+        return self._published is not None and self._published.result()
 
     def give_up(self) -> None:
-        """Remove what was written, unless it is published."""
-        self._given_up = True
-        self._thread.shutdown(cancel_futures=True)
-        self._remove()
+        """Remove what was written, unless it is finished."""
+        if self._published is None:
+            self._given_up = True
+            self._thread.shutdown(cancel_futures=True)
+            self._remove()
 
     def _add(self, group: int, block: Block) -> None:
         if self._given_up:
@@ -217,6 +225,8 @@ class Writer:
             self._remove()
             return False
         self._staging = None
+        self._pieces.clear()
+        self._index.clear()
         _make_room(self._folder, self._limit, self._key)
         return True
 

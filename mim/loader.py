@@ -81,6 +81,7 @@ class Feed:
     def __init__(self, dataset: Dataset, split: str, loading: Loading) -> None:
         self.dataset, self.split, self.loading = dataset, split, loading
         self._state: dict[str, Any] = {"shuffle": None, "utterances": 0}
+        self._writer: Writer | None = None
 
     @cached_property
     def rows(self) -> Rows:
@@ -126,6 +127,13 @@ class Feed:
                 done += n
                 self._state = {"shuffle": shuffle and list(shuffle), "utterances": done}
                 yield Update(pieces, n)
+        if processes > 1:
+            self.finish_copy()  # so that the other processes find it in their next epoch
+
+    def finish_copy(self) -> None:
+        """Wait until the decoded copy that an epoch has left behind is on the disk; until then it is not there."""
+        if self._writer is not None:
+            self._writer.published()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the last call of `updates` is: {shuffle: [seed, epoch], utterances: of all processes, so far}."""
@@ -184,6 +192,7 @@ class Feed:
 
     def _copy(self) -> Block | None:
         if "_mapped" not in self.__dict__ and self.loading.copies_gib:
+            self.finish_copy()
             found = open_copy(*self._place)
             if found is not None:
                 self._mapped = found
@@ -204,6 +213,7 @@ class Feed:
                 for group in writer.lacking():  # those in which no utterance takes part
                     writer.add(group, read_group(self.dataset, loading.selected, self.rows.groups[group]))
                 writer.finish()
+                self._writer = writer
         finally:
             if writer:
                 writer.give_up()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ def same(ours: Batch, theirs: Batch) -> bool:
 
 
 def epoch(dataset: Dataset, loading: Loading, number: int = 1) -> list[Batch]:
-    return list(Feed(dataset, "train", loading).batches((3, number)))
+    feed = Feed(dataset, "train", loading)
+    batches = list(feed.batches((3, number)))
+    feed.finish_copy()
+    return batches
 
 
 def copies(loading: Loading) -> list[Path]:
@@ -97,6 +101,25 @@ def test_one_feed_decodes_each_row_group_once(made: Path, loading: Loading, deco
     orders = [[b.clip_ids for b in feed.batches((1, n))] for n in range(4)]
     assert len(decoded) == 5
     assert len({tuple(order) for order in orders}) == 4
+
+
+def test_the_last_batch_does_not_wait_for_the_disk(
+    made: Path, loading: Loading, decoded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = threading.Event()
+
+    def slow(path: Path) -> None:
+        assert disk.wait(30)
+
+    monkeypatch.setattr("mimdata.mim.decoded._sync", slow)
+    feed = Feed(open_dataset(made), "train", loading)
+    assert sum(map(len, feed.batches((3, 1)))) == 64
+    assert [place.name[0] for place in copies(loading)] == ["."]  # not there until the disk holds it
+    disk.set()
+    feed.finish_copy()
+    assert [place.name[0] == "." for place in copies(loading)] == [False]
+    list(feed.batches((3, 2)))
+    assert len(decoded) == 5
 
 
 def test_without_the_buffer_of_memory_no_copy_is_made(made: Path, loading: Loading) -> None:
