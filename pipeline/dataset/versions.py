@@ -143,7 +143,7 @@ class Versions:
 
     def folder_of(self, manifest: Manifest) -> Folder:
         """Where the files of a version are."""
-        published = self.published.exists(manifest.version)
+        published = self.published.exists(f"{manifest.version}/{FILE}")
         return (self.published if published else self.candidates).sub(manifest.version)
 
     def clear(self) -> None:
@@ -171,9 +171,9 @@ class Versions:
                     [n for n in self.published.folders() if _short(n) == _short(name)], "datasets"
                 )
             if not self.published.exists(name):
-                self.published.publish(self.candidates.sub(name), name)
+                self.published.publish(self.candidates.sub(name), name, FILE)
             elif self.candidates.exists(name):
-                self.candidates.remove_folder(name)
+                self.candidates.remove_folder(name, FILE)
             if self.latest() != name:
                 note(self.published, PUBLISH, name, why, failed)
             self.published.write(LATEST, f"{name}\n".encode())
@@ -234,9 +234,9 @@ class Versions:
 
     def _remove(self, name: str) -> None:
         """Out of sight by one rename, then deleted, so that nobody ever opens half a version."""
-        folder = self.published if self.published.exists(name) else self.candidates
+        folder = self.published if self.published.exists(f"{name}/{FILE}") else self.candidates
         note(self.published, REMOVE, name)
-        folder.remove_folder(name)
+        folder.remove_folder(name, FILE)
 
     def _read(self, folder: Folder, name: str) -> Manifest | None:
         """The manifest of a version; None, and a remark, where it is damaged."""

@@ -120,7 +120,7 @@ def write_version(
         files = {"shards": shards, "lineage": write_lineage(staging, rows)}
         manifest = _manifest(staging, rows, files, totals, emotions, description, config)
         staging.write(FILE, manifest.to_json().encode())
-        folder.publish(staging, manifest.version)
+        folder.publish(staging, manifest.version, FILE)
     return manifest
 
 
