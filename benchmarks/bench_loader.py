@@ -68,12 +68,13 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(options.measure, version, options.work)))
         return
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    peers = PEERS if options.peers else ()
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in (*WAYS, *peers)}
     for _ in range(options.times):
         for way in WAYS:
             found[way].append(_in_a_process(way, options))
-    if options.peers:
-        found |= _peers(options)
+        for name in peers:
+            found[name].append(_peer(name, options))
     publish(
         f"The loader, {options.rows:,} utterances of {sum(DIMS.values())} numbers a word",
         f"benchmarks/bench_loader.py --rows {options.rows}"
@@ -300,7 +301,7 @@ def _memory_map(place: Path, version: Path) -> Iterator[list[Any]]:
         yield list(rows)
 
 
-def _peers(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+def _peer(name: str, options: argparse.Namespace) -> dict[str, float]:
     here = Path(__file__).parent
     python = options.work / "peers" / "bin" / "python"
     if not python.exists():
@@ -308,18 +309,10 @@ def _peers(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         subprocess.run(
             [str(python), "-m", "pip", "install", "-q", "-r", str(here / "loader_peers.txt")], check=True
         )
-    source = options.work / _name(options.rows)
-    found: dict[str, list[dict[str, float]]] = {}
-    for name in PEERS:
-        call = [
-            str(python),
-            str(here / "loader_peers.py"),
-            name,
-            str(source),
-            str(options.work / "peers-data"),
-        ]
-        done = subprocess.run([*call, str(options.times)], check=True, capture_output=True, text=True)
-        found[name] = json.loads(done.stdout.splitlines()[-1])
+    places = (str(options.work / _name(options.rows)), str(options.work / "peers-data"))
+    call = [str(python), str(here / "loader_peers.py"), name, *places]
+    done = subprocess.run(call, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

@@ -1,9 +1,9 @@
 """The peers of bench_loader.py: the same utterances in each one's own format, shuffled, padded to batches of 64.
 
-    python loader_peers.py litdata|streaming|webdataset|datasets SOURCE WORK TIMES
+    python loader_peers.py litdata|streaming|webdataset|datasets SOURCE WORK
 
 SOURCE holds the Parquet shards; the first 20,000 utterances are converted, once, into WORK. Two worker processes, as
-each one's documentation has it. Prints one JSON list of {first, rate, rss}, one an epoch; an epoch stops after 20 s.
+each one's documentation has it. Prints {first, rate} of one epoch, which stops after 20 s.
 """
 
 from __future__ import annotations
@@ -25,23 +25,21 @@ Sample = dict[str, Any]
 
 
 def main() -> None:
-    name, source, work, times = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    name, source, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     place = work / name
     if name != "datasets" and not (place / "done").exists():
         place.mkdir(parents=True, exist_ok=True)
         WRITERS[name](place, source)
         (place / "done").touch()
-    found = []
-    for epoch in range(times):
-        began = time.perf_counter()
-        count, first = 0, 0.0
-        for batch in LOADERS[name](source if name == "datasets" else place, epoch):
-            first = first or time.perf_counter() - began
-            count += len(batch["sentiment"])
-            if time.perf_counter() - began > LIMIT:
-                break
-        found.append({"first": first, "rate": count / (time.perf_counter() - began), "rss": float("nan")})
-    print(json.dumps(found))
+    batches = LOADERS[name](source if name == "datasets" else place, 0)
+    began = time.perf_counter()
+    count, first = 0, 0.0
+    for batch in batches:
+        first = first or time.perf_counter() - began
+        count += len(batch["sentiment"])
+        if time.perf_counter() - began > LIMIT:
+            break
+    print(json.dumps({"first": first, "rate": count / (time.perf_counter() - began)}))
 
 
 def samples(source: Path) -> Iterator[Sample]:
