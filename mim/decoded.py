@@ -46,13 +46,6 @@ ABANDONED = 86_400.0  # seconds after which a folder that nobody published is a 
 FREE = 0.5  # of the disk's free space, that a copy may take
 
 
-def cache_folder() -> Path:
-    """Where decoded copies lie."""
-    if asked := os.environ.get("MIMDATA_CACHE"):
-        return Path(asked) / "decoded"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mimdata" / "decoded"
-
-
 def key_of(dataset: Dataset, split: str, selected: Selected) -> str:
     """The name of the copy: equal only where its bytes are."""
     names = [f"{m}_{s}" for m in selected.modalities for s in dataset.pooled(m, selected.pooled)]

@@ -22,9 +22,10 @@ from mimdata.mim.batch import Batch
 from mimdata.mim.blocks import Block, Int64, Selected
 from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
-from mimdata.mim.decoded import Writer, cache_folder, key_of, open_copy
+from mimdata.mim.decoded import Writer, key_of, open_copy
 from mimdata.mim.order import Rows, epoch_order, read_rows
 from mimdata.mim.shards import Find, from_block, from_blocks, from_shards, read_group
+from mimdata.pipeline.files import cache_folder
 
 T = TypeVar("T")
 AHEAD = 3  # updates that wait, prepared, for the model
@@ -188,7 +189,9 @@ class Feed:
 
     @cached_property
     def _place(self) -> tuple[Path, str]:
-        return self.loading.copies or cache_folder(), key_of(self.dataset, self.split, self.loading.selected)
+        return self.loading.copies or cache_folder("decoded"), key_of(
+            self.dataset, self.split, self.loading.selected
+        )
 
     def _copy(self) -> Block | None:
         if "_mapped" not in self.__dict__ and self.loading.copies_gib:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from mimdata.pipeline import registry
 from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.files import is_remote
 from mimdata.pipeline.steps import Extractor, WordAligner
 
 ENVIRONMENT_PREFIX = "MIMDATA_"
@@ -115,12 +116,19 @@ def _size(value: str) -> str:
 Size = Annotated[str, AfterValidator(_size)]
 
 
+def _root(value: object) -> object:
+    return value if is_remote(value) or not isinstance(value, str) else Path(value)
+
+
+Root = Annotated[Path | str, BeforeValidator(_root)]  # a folder or file of this machine, or a URL
+
+
 class RunConfig(Strict):
     """Everything that one run needs to know."""
 
     corpus: str | None = None  # the one last worked on in the store, or else the demo
     reader: str | None = None  # what reads it; by default the one of the corpus's own name
-    root: Path | None = None
+    root: Root | None = None
     store: str = ".mimdata"
     workers: int | None = Field(default=None, ge=0)
     worker_memory: Size | None = None  # "4GiB"; by default a share of the machine's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
@@ -18,3 +19,15 @@ def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, read in blocks. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder(kind: str) -> Path:
+    """Where this machine keeps what it can fetch or make again: $MIMDATA_CACHE, or mimdata in the user's cache folder."""
+    if asked := os.environ.get("MIMDATA_CACHE"):
+        return Path(asked) / kind
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mimdata" / kind
+
+
+def is_remote(place: object) -> bool:
+    """Whether a place is named by a URL, and so is not a path of this machine."""
+    return "://" in str(place) and not str(place).startswith(("file://", "local://"))

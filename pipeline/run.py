@@ -11,10 +11,12 @@ from mimdata.pipeline import registry
 from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.execute import Workers
+from mimdata.pipeline.files import is_remote
 from mimdata.pipeline.listing import Listing, Selection, list_corpus
 from mimdata.pipeline.steps import Resources
 from mimdata.pipeline.stopping import Stop, stoppable
 from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.store.mirror import local_root
 from mimdata.pipeline.store.snapshot import Snapshot, last_corpus
 from mimdata.pipeline.store.sources import Sources
 from mimdata.pipeline.work import HUNG
@@ -61,7 +63,7 @@ def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
     reader = config.reader or corpus
     registry.load("corpora", reader)  # a name that does not exist is the first mistake to speak of
     if config.root is not None:
-        return config.root
+        return local_root(config.root)
     if reader == "demo":
         return Path(store.path(f"raw/{corpus}"))
     raise UsageError(
@@ -73,7 +75,8 @@ def root_of(config: RunConfig, corpus: str, store: Folder) -> Path:
 def open_run(config: RunConfig, options: Options) -> Iterator[Run]:
     """A run that will write: as `read_run`, and the store remembers its configuration."""
     run = read_run(config, options)
-    placed = config.model_copy(update={"corpus": run.corpus, "root": run.root.absolute()})
+    root = config.root if is_remote(config.root) else run.root.absolute()
+    placed = config.model_copy(update={"corpus": run.corpus, "root": root})
     run.store.sweep()
     _forget_hung(run.store)
     run.snapshot.save_run(placed.to_toml())

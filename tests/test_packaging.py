@@ -16,6 +16,7 @@ PACKAGES = ("pipeline", "mim", "workflows")
 # What training may import of the pipeline: it runs where no video decoder is installed.
 LIGHT = {
     "mimdata.pipeline.errors",
+    "mimdata.pipeline.files",
     "mimdata.pipeline.dataset.manifest",
     "mimdata.pipeline.dataset.schema",
     "mimdata.pipeline.terminal",

@@ -16,7 +16,7 @@ from mimdata.pipeline.checks.judge import Judgement, judge, suspects_file
 from mimdata.pipeline.config import RunConfig
 from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.versions import Versions
-from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.errors import MimdataError, UsageError
 from mimdata.pipeline.jobs import build, extract, notes
 from mimdata.pipeline.run import Options, Run, corpus_of, open_run
 from mimdata.pipeline.stopping import StoppedError, interruptible
@@ -63,6 +63,10 @@ def rebuild(config: RunConfig, command: str, options: Options) -> tuple[Report, 
     rebuild of the corpus is at work, or when not even a report can be written.
     """
     store = Folder(config.store)
+    if config.train is not None and not store.local:
+        raise UsageError(
+            f"a rebuild trains from a store on this machine, found {store.url}: leave [train] out, and train on a copy"
+        )
     corpus = corpus_of(config, store)
     began = time.perf_counter()
     with locked(store, f"rebuild-{corpus}"):

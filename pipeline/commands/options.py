@@ -16,7 +16,9 @@ from mimdata.pipeline.terminal import json_line, say
 F = TypeVar("F", bound=Callable[..., Any])
 EXIT_SOME_FAILED, EXIT_NOT_PUBLISHED = 3, 4
 
-STORE = click.option("--store", metavar="PATH", help="The store.  [default: .mimdata]")
+STORE = click.option(
+    "--store", metavar="PATH", help="The store: a folder, or a URL such as s3://.  [default: .mimdata]"
+)
 CORPUS = click.option("--corpus", metavar="NAME", help="The corpus.  [default: the last one, or else demo]")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON lines for a script.")
 CONFIG = click.option(
@@ -30,8 +32,8 @@ SET = click.option(
 )
 ROOT = click.option(
     "--root",
-    type=click.Path(path_type=Path),
-    help="Where the raw corpus lies.  [default: as in the last run]",
+    metavar="PATH",
+    help="Where the raw corpus lies: a folder, or a URL such as s3://.  [default: as in the last run]",
 )
 ONLY = click.option(
     "--only", multiple=True, metavar="PATTERN", help="Only clips or videos of these names (* and ?)."

@@ -48,13 +48,14 @@ def corpora_command(context: click.Context, as_json: bool) -> None:
 
 @corpora_command.command("check")
 @click.option("--corpus", required=True, metavar="NAME", help="One of `mimdata corpora`.")
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="Where the raw corpus lies.")
+@click.option("--root", required=True, metavar="PATH", help="Where the raw corpus lies: a folder or a URL.")
 @JSON
-def check_command(corpus: str, root: Path, as_json: bool) -> None:
+def check_command(corpus: str, root: str, as_json: bool) -> None:
     """What is there, what is missing, and what will be skipped."""
     from mimdata.pipeline.corpora.check import summary
+    from mimdata.pipeline.store.mirror import local_root
 
-    found = summary(registry.corpus(corpus), root)
+    found = summary(registry.corpus(corpus), local_root(root))
     if as_json:
         print_json(found.to_json())
         return

@@ -137,6 +137,9 @@ class Folder:
 
     url: str
 
+    def __reduce__(self) -> tuple[type[Folder], tuple[str]]:
+        return Folder, (self.url,)  # without the connection
+
     @cached_property
     def _place(self) -> tuple[Any, str]:
         return filesystem_of(self.url)
