@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 FLAT = 1e-6  # a feature that deviates less than this in training is constant: it is centred, not scaled
 
 
@@ -62,6 +63,44 @@ class Block:
     def lengths(self) -> Int64:
         """Words of each utterance, (n,)."""
         return np.diff(self.first)
+
+
+Place = tuple[Block, int]  # an utterance: its block, and its number there
+
+
+def joined(places: Sequence[Place]) -> tuple[Block, Int64]:
+    """One block that holds some utterances, and their numbers in it.
+
+    The block itself where all lie in one, else a new one of just these utterances, one after another.
+    """
+    block = places[0][0]
+    if all(other is block for other, _ in places):
+        return block, np.array([i for _, i in places], np.int64)
+    words, first = _spans((b.first, i) for b, i in places)
+    pieces, token_first = _spans((b.token_first, i) for b, i in places)
+    blocks = [b for b, _ in places]
+    made = Block(
+        clip_ids=pa.array([b.clip_ids[i].as_py() for b, i in places], pa.string()),
+        first=first,
+        values={m: _cut([b.values[m] for b in blocks], words) for m in block.values},
+        valid={m: _cut([b.valid[m] for b in blocks], words) for m in block.valid},
+        sentiment=np.array([b.sentiment[i] for b, i in places], np.float32),
+        emotions=np.stack([b.emotions[i] for b, i in places]),
+        token_first=token_first,
+        token_ids=_cut([b.token_ids for b in blocks], pieces),
+        token_steps=_cut([b.token_steps for b in blocks], pieces),
+    )
+    return made, np.arange(len(places))
+
+
+def _spans(runs: Iterable[tuple[Int64, int]]) -> tuple[list[slice], Int64]:
+    """Where the i-th run of each lies by its `first`, and where each begins once they lie one after another."""
+    spans = [slice(*first[i : i + 2].tolist()) for first, i in runs]
+    return spans, np.cumsum([0, *[span.stop - span.start for span in spans]], dtype=np.int64)
+
+
+def _cut(arrays: Sequence[npt.NDArray[T]], spans: Sequence[slice]) -> npt.NDArray[T]:
+    return np.concatenate([array[span] for array, span in zip(arrays, spans, strict=True)])
 
 
 def decode(table: pa.Table, dataset: Dataset, selected: Selected) -> Block:

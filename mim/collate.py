@@ -1,17 +1,17 @@
-"""Utterances of decoded blocks as one padded batch: each number is copied once, into memory that a GPU can fetch."""
+"""Utterances of decoded blocks as one padded batch, gathered at once, into memory that a GPU can fetch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mimdata.mim.batch import Batch, TokenBatch
-from mimdata.mim.blocks import Block
-
-Place = tuple[Block, int]  # an utterance: its block, and its number there
+from mimdata.mim.blocks import Block, Int64, Place, joined
 
 
 def collate(
@@ -21,43 +21,57 @@ def collate(
 
     fixed: pad to `steps`, else to the longest of them. Word pieces of words that were cut are left out.
     """
-    spans = [(b, int(b.first[i]), min(int(b.first[i + 1] - b.first[i]), steps)) for b, i in places]
-    lengths = [n for _, _, n in spans]
-    whole = steps if fixed else max([1, *lengths])
-    shape = len(places), whole
-    values = {m: torch.empty(*shape, d, pin_memory=pin) for m, d in dims.items()}
-    valid = {m: torch.zeros(shape, dtype=torch.bool, pin_memory=pin) for m in dims}
-    for m in dims:
+    block, rows = joined(places)
+    first = block.first[rows]
+    lengths = np.minimum(block.first[rows + 1] - first, steps)
+    whole = steps if fixed else max(1, int(lengths.max()))
+    real = np.arange(whole) < lengths[:, None]
+    padding = ~real
+    # Where a step has no word, any word of the block is read, and then wiped out.
+    source = np.where(real, first[:, None] + np.arange(whole), 0).reshape(-1)
+    values = {m: torch.empty(*real.shape, d, pin_memory=pin) for m, d in dims.items()}
+    valid = {m: torch.empty(real.shape, dtype=torch.bool, pin_memory=pin) for m in dims}
+    for m in dims if len(block.valid[next(iter(dims))]) else ():
         numbers, mask = values[m].numpy(), valid[m].numpy()
-        for i, (block, begin, n) in enumerate(spans):
-            numbers[i, :n] = block.values[m][begin : begin + n]
-            numbers[i, n:] = 0
-            mask[i, :n] = block.valid[m][begin : begin + n]
-
-    def tensor(made: Tensor) -> Tensor:
-        return made.pin_memory() if pin else made
-
+        # "clip" checks no index, which "raise" does by way of a second copy.
+        np.take(block.values[m], source, axis=0, out=numbers.reshape(-1, dims[m]), mode="clip")
+        np.take(block.valid[m], source, out=mask.reshape(-1), mode="clip")
+    for m in dims:
+        values[m].numpy()[padding] = 0
+        valid[m].numpy()[padding] = False
     return Batch(
         values,
         valid,
-        tensor(torch.tensor(lengths, dtype=torch.int64)),
-        tensor(torch.from_numpy(np.array([b.sentiment[i] for b, i in places], np.float32))),
-        tensor(torch.from_numpy(np.stack([b.emotions[i] for b, i in places]))),
-        tuple(b.clip_ids[i].as_py() for b, i in places),
-        _tokens(places, steps, pin=pin) if tokens else None,
+        _tensor(lengths, pin=pin),
+        _tensor(block.sentiment[rows], pin=pin),
+        _tensor(block.emotions[rows], pin=pin),
+        tuple(block.clip_ids.take(rows).to_pylist()),
+        _tokens(block, rows, steps, pin=pin) if tokens else None,
     )
 
 
-def _tokens(places: Sequence[Place], limit: int, *, pin: bool) -> TokenBatch:
-    spans = [(b, slice(int(b.token_first[i]), int(b.token_first[i + 1]))) for b, i in places]
+def _tokens(block: Block, rows: Int64, limit: int, *, pin: bool) -> TokenBatch:
+    pieces = np.diff(block.token_first)[rows]
+    row = np.repeat(np.arange(len(rows)), pieces)
+    source = np.repeat(block.token_first[rows], pieces) + _counted(pieces)
     # Pieces of words that were cut go too, so that the encoder reads what the other modalities read.
-    read = [b.token_steps[span] < limit for b, span in spans]
-    pieces = [int(mask.sum()) for mask in read]
-    shape = len(places), max([1, *pieces])
+    read = block.token_steps[source] < limit
+    row, source = row[read], source[read]
+    pieces = np.bincount(row, minlength=len(rows))
+    shape = len(rows), max(1, int(pieces.max()))
     ids, steps = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-    for i, ((block, span), mask) in enumerate(zip(spans, read, strict=True)):
-        ids[i, : pieces[i]] = block.token_ids[span][mask]
-        steps[i, : pieces[i]] = block.token_steps[span][mask]
-    made = [ids, steps, np.arange(shape[1]) < np.array(pieces)[:, None]]
-    ids_, steps_, real = (torch.from_numpy(a).pin_memory() if pin else torch.from_numpy(a) for a in made)
-    return TokenBatch(ids_, real, steps_, int(ids.max(initial=0)))
+    at = row, _counted(pieces)
+    ids[at], steps[at] = block.token_ids[source], block.token_steps[source]
+    real = np.arange(shape[1]) < pieces[:, None]
+    return TokenBatch(_tensor(ids, pin=pin), _tensor(real, pin=pin), _tensor(steps, pin=pin), int(ids.max()))
+
+
+def _counted(lengths: Int64) -> Int64:
+    """0, 1, … of each of some runs, one run after another."""
+    ends = np.cumsum(lengths)
+    return np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
+
+
+def _tensor(array: npt.NDArray[Any], *, pin: bool) -> Tensor:
+    made = torch.from_numpy(array)
+    return made.pin_memory() if pin else made

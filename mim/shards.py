@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from mimdata.mim.blocks import Block, Int64, Selected, decode
+from mimdata.mim.blocks import Block, Int64, Place, Selected, decode
 from mimdata.mim.dataset import Dataset
 from mimdata.mim.order import Rows
 from mimdata.pipeline.errors import MimdataError
 
-Find = Callable[[Int64], list[tuple[Block, int]]]  # places in the split → where their numbers are
+Find = Callable[[Int64], list[Place]]  # places in the split → where their numbers are
 Seen = Callable[[int, Block], None]  # a row group that has just been decoded
 
 
@@ -43,7 +43,7 @@ def from_shards(
 
     with ThreadPoolExecutor(workers, thread_name_prefix="mimdata-decode") as pool:
 
-        def find(places: Int64) -> list[tuple[Block, int]]:
+        def find(places: Int64) -> list[Place]:
             nonlocal position, begun
             while begun < len(due) and due[begun][0] < position + len(places) + ahead:
                 number = due[begun][1]
@@ -74,7 +74,7 @@ def from_block(block: Block) -> Find:
 def from_blocks(blocks: list[Block], rows: Rows) -> Find:
     """`find` in the blocks of all row groups."""
 
-    def find(places: Int64) -> list[tuple[Block, int]]:
+    def find(places: Int64) -> list[Place]:
         groups = rows.group_of(places)
         return [
             (blocks[g], place)
