@@ -1,21 +1,18 @@
-"""Utterances of decoded blocks as one padded batch, gathered at once, into memory that a GPU can fetch."""
+"""Utterances of decoded blocks as one padded batch, gathered at once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from mimdata.mim.batch import Batch, TokenBatch
 from mimdata.mim.blocks import Block, Int64, Place, joined
+from mimdata.mim.memory import Memory
 
 
 def collate(
-    places: Sequence[Place], dims: Mapping[str, int], steps: int, *, fixed: bool, tokens: bool, pin: bool
+    places: Sequence[Place], dims: Mapping[str, int], steps: int, *, fixed: bool, tokens: bool, memory: Memory
 ) -> Batch:
     """One batch of some utterances, each cut to its first `steps` words; zero and False beyond each one's end.
 
@@ -29,28 +26,28 @@ def collate(
     padding = ~real
     # Where a step has no word, any word of the block is read, and then wiped out.
     source = np.where(real, first[:, None] + np.arange(whole), 0).reshape(-1)
-    values = {m: torch.empty(*real.shape, d, pin_memory=pin) for m, d in dims.items()}
-    valid = {m: torch.empty(real.shape, dtype=torch.bool, pin_memory=pin) for m in dims}
-    for m in dims if len(block.valid[next(iter(dims))]) else ():
-        numbers, mask = values[m].numpy(), valid[m].numpy()
-        # "clip" checks no index, which "raise" does by way of a second copy.
-        np.take(block.values[m], source, axis=0, out=numbers.reshape(-1, dims[m]), mode="clip")
-        np.take(block.valid[m], source, out=mask.reshape(-1), mode="clip")
+    values = {m: memory.floats((*real.shape, d)) for m, d in dims.items()}
+    valid = {m: np.zeros(real.shape, np.bool_) for m in dims}
     for m in dims:
-        values[m].numpy()[padding] = 0
-        valid[m].numpy()[padding] = False
+        numbers = values[m].numpy()
+        if len(block.valid[m]):
+            # "clip" checks no index, which "raise" does by way of a second copy.
+            np.take(block.values[m], source, axis=0, out=numbers.reshape(-1, dims[m]), mode="clip")
+            np.take(block.valid[m], source, out=valid[m].reshape(-1), mode="clip")
+        numbers[padding] = 0
+        valid[m][padding] = False
     return Batch(
         values,
-        valid,
-        _tensor(lengths, pin=pin),
-        _tensor(block.sentiment[rows], pin=pin),
-        _tensor(block.emotions[rows], pin=pin),
+        {m: memory.holding(mask) for m, mask in valid.items()},
+        memory.holding(lengths),
+        memory.holding(block.sentiment[rows]),
+        memory.holding(block.emotions[rows]),
         tuple(block.clip_ids.take(rows).to_pylist()),
-        _tokens(block, rows, steps, pin=pin) if tokens else None,
+        _tokens(block, rows, steps, memory) if tokens else None,
     )
 
 
-def _tokens(block: Block, rows: Int64, limit: int, *, pin: bool) -> TokenBatch:
+def _tokens(block: Block, rows: Int64, limit: int, memory: Memory) -> TokenBatch:
     pieces = np.diff(block.token_first)[rows]
     row = np.repeat(np.arange(len(rows)), pieces)
     source = np.repeat(block.token_first[rows], pieces) + _counted(pieces)
@@ -63,15 +60,10 @@ def _tokens(block: Block, rows: Int64, limit: int, *, pin: bool) -> TokenBatch:
     at = row, _counted(pieces)
     ids[at], steps[at] = block.token_ids[source], block.token_steps[source]
     real = np.arange(shape[1]) < pieces[:, None]
-    return TokenBatch(_tensor(ids, pin=pin), _tensor(real, pin=pin), _tensor(steps, pin=pin), int(ids.max()))
+    return TokenBatch(memory.holding(ids), memory.holding(real), memory.holding(steps), int(ids.max()))
 
 
 def _counted(lengths: Int64) -> Int64:
     """0, 1, … of each of some runs, one run after another."""
     ends = np.cumsum(lengths)
     return np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
-
-
-def _tensor(array: npt.NDArray[Any], *, pin: bool) -> Tensor:
-    made = torch.from_numpy(array)
-    return made.pin_memory() if pin else made

@@ -23,6 +23,7 @@ from mimdata.mim.blocks import Block, Int64, Selected
 from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
 from mimdata.mim.decoded import Writer, key_of, open_copy
+from mimdata.mim.memory import Memory
 from mimdata.mim.order import Rows, epoch_order, read_rows
 from mimdata.mim.shards import Find, from_block, from_blocks, from_shards, read_group
 from mimdata.pipeline.files import cache_folder
@@ -161,6 +162,7 @@ class Feed:
         """The pieces of each update; `order` holds the updates' utterances one after another."""
         loading, size = self.loading, self.loading.batch_size
         dims = self.dataset.dims(loading.modalities, loading.pooled)
+        memory = Memory(pin=loading.pin)  # of this epoch's thread alone
         with self._source(order, begin=begin, write=write) as find:
             for places in updates:
                 yield tuple(
@@ -170,7 +172,7 @@ class Feed:
                         loading.steps,
                         fixed=loading.fixed,
                         tokens=loading.tokens,
-                        pin=loading.pin,
+                        memory=memory,
                     )
                     for at in range(0, len(places), size)
                 )

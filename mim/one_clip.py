@@ -14,6 +14,7 @@ from mimdata.mim.blocks import Selected, decode
 from mimdata.mim.checkpoint import Description
 from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
+from mimdata.mim.memory import Memory
 from mimdata.pipeline.errors import UsageError
 
 WORDS = ("words", "word_start", "word_end", "word_status")  # word, start, end, status
@@ -52,7 +53,7 @@ def one_clip(dataset: Dataset, clip_id: str, description: Description) -> OneCli
             dict(zip(("word", "start", "end", "status"), w, strict=True)) for w in zip(*lists, strict=True)
         ]
         return OneClip(
-            collate([(block, 0)], dims, config.steps, fixed=False, tokens=tokens, pin=False),
+            collate([(block, 0)], dims, config.steps, fixed=False, tokens=tokens, memory=Memory(pin=False)),
             tuple(words[: config.steps]),
             max(0, len(words) - config.steps),
             *(table.column(name)[0].as_py() for name in ABOUT),
