@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from mimdata.pipeline.dataset.manifest import LAST, LATEST, Manifest, latest_version, read_manifest
+from mimdata.mim.split import Split
+from mimdata.pipeline.dataset.manifest import FILE, LAST, LATEST, Manifest, latest_version, read_manifest
 from mimdata.pipeline.errors import MimdataError
 
 VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
@@ -18,7 +20,7 @@ VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
 
 @dataclass(frozen=True)
 class Dataset:
-    """One version of an aligned dataset: its folder and its manifest."""
+    """One version of an aligned dataset: its folder and its manifest. `mimdata.open` finds one."""
 
     folder: Path
     manifest: Manifest
@@ -65,6 +67,20 @@ class Dataset:
             )
         return found
 
+    @property
+    def splits(self) -> dict[str, int]:
+        """Utterances of each split that has any; "" are those without one."""
+        names = dict.fromkeys(shard["split"] for shard in self.manifest.shards)
+        return {name: self.rows(name) for name in names}
+
+    def split(self, name: str) -> Split:
+        """The utterances of a split. Raises MimdataError when it has none."""
+        if name not in self.splits:
+            raise MimdataError(
+                f"no split {name!r} in {self.folder}: it has {', '.join(map(repr, self.splits))}"
+            )
+        return Split(self, name)
+
     def shards(self, split: str) -> list[Path]:
         """The files of a split, in canonical order."""
         return [self.folder / shard["file"] for shard in self.manifest.shards if shard["split"] == split]
@@ -83,6 +99,28 @@ def open_dataset(path: Path, corpus: str | None = None) -> Dataset:
         return Dataset(path, read_manifest(path))
     folder = latest_version(path, corpus or newest_corpus(path) or "demo")
     return Dataset(folder, read_manifest(folder))
+
+
+def find_dataset(
+    version: str | os.PathLike[str], store: str | os.PathLike[str], corpus: str | None
+) -> Dataset:
+    """A version by its folder, by its name in a store or how that begins, or the latest. Raises MimdataError."""
+    if (Path(version) / FILE).is_file():
+        return open_dataset(Path(version))
+    if str(version) == "latest":
+        return open_dataset(Path(store), corpus or newest_corpus(Path(store)) or "demo")
+    places = Path(store, VERSIONS).glob(f"*/*/{FILE}")
+    names = [p.parent for p in places if corpus in (None, p.parent.parent.name)]
+    found = [p for p in names if p.name == str(version)] or [
+        p for p in names if str(version) and p.name.startswith(str(version))
+    ]
+    if len(found) != 1:
+        there = ", ".join(sorted(p.name for p in found or names)) or "no version at all"
+        raise MimdataError(
+            f"{'several versions are' if found else 'no version is'} named {str(version)!r} in {store}: expected the folder "
+            f"of a version, or a name in the store; there is {there}"
+        )
+    return open_dataset(found[0])
 
 
 def newest_corpus(store: Path) -> str | None:

@@ -1,0 +1,1 @@
+../../mim/api/__init__.py
