@@ -9,13 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from mimdata.pipeline.errors import ClipError, MimdataError, UsageError
+from mimdata.pipeline.extractors.elsewhere import all_valid, cut
 from mimdata.pipeline.files import Stamp, stamp
 from mimdata.pipeline.formats.csd import TimedFeatures, read_csd
-from mimdata.pipeline.records import Clip, Reason, Track
+from mimdata.pipeline.records import Clip, Track
 from mimdata.pipeline.steps import Extract, Reads, Resources
 
 if TYPE_CHECKING:
@@ -63,7 +61,8 @@ class CsdExtractor:
         return self.path
 
     def open(self, resources: Resources) -> Extract:
-        path, dim, modality = self.path, len(self.feature_names), self.modality
+        path, names, modality = self.path, self.feature_names, self.modality
+        dim = len(names)
 
         def extract(_: Media, clip: Clip) -> Track:
             now = stamp(path)
@@ -81,28 +80,10 @@ class CsdExtractor:
                     f"{path.name} has {entry.features.shape[1]} columns for {clip.video_id}, {dim} for others",
                     f"mend the file, or leave {modality} of this video out",
                 )
-            return _track(entry, 0.0 if own else clip.start or 0.0, None if own else clip.end)
+            frames = all_valid(entry.intervals, entry.features, names)
+            return cut(frames, 0.0 if own else clip.start or 0.0, None if own else clip.end)
 
         return extract
-
-
-def _track(entry: TimedFeatures, start: float, end: float | None) -> Track:
-    """The frames that touch start to end, in seconds from start."""
-    times = entry.intervals - start
-    length = np.inf if end is None else end - start
-    there = (
-        np.isfinite(times).all(axis=1)
-        & (times[:, 1] > times[:, 0])
-        & (times[:, 1] > 0)
-        & (times[:, 0] < length)
-    )
-    index = np.flatnonzero(there)
-    index = index[np.argsort(times[index, 0], kind="stable")]
-    with np.errstate(over="ignore"):
-        values = entry.features[index].astype(np.float32)
-    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-    reason = np.where(finite, Reason.VALID, Reason.NOT_FINITE).astype(np.uint8)
-    return Track(times[index].astype(np.float32), np.where(finite[:, None], values, np.float32(0)), reason)
 
 
 @lru_cache(maxsize=4)
