@@ -80,14 +80,24 @@ def mustard(root: Path, said: Said) -> None:
     put(root / "utterances_final/1_7.mp4", said.film)
 
 
+def subtitles(root: Path, said: Said) -> None:
+    def time(seconds: float) -> str:
+        return f"00:{int(seconds // 60):02d}:{seconds % 60:06.3f}"
+
+    lines = [f"{time(start)} --> {time(end)}\n{text}\n" for start, end, text in said.utterances]
+    put(root / "talks/anna.en.vtt", "\n".join(["WEBVTT\n", *lines]))
+    put(root / "talks/anna.mp4", said.film)
+
+
 @pytest.mark.parametrize(
     ("lay", "aligner", "split", "rows", "emotion"),
     [
         (iemocap, "given", "train", 3, ("anger", 1.0)),
         (ur_funny, "pocketsphinx", "train", 1, ("humor", 1.0)),
         (mustard, "pocketsphinx", "test", 1, ("sarcasm", 0.0)),
+        (subtitles, "pocketsphinx", "train", 3, None),
     ],
-    ids=["iemocap", "ur-funny", "mustard"],
+    ids=["iemocap", "ur-funny", "mustard", "subtitles"],
 )
 def test_a_published_layout_becomes_a_version(
     tmp_path: Path,
@@ -96,7 +106,7 @@ def test_a_published_layout_becomes_a_version(
     aligner: str,
     split: str,
     rows: int,
-    emotion: tuple[str, float],
+    emotion: tuple[str, float] | None,
 ) -> None:
     lay(tmp_path / "raw", said)
     command = Command(tmp_path)
@@ -130,7 +140,7 @@ def test_a_published_layout_becomes_a_version(
     data = mimdata.open(store=tmp_path / ".mimdata").split(split)
     assert len(data) == rows
     for row in data.rows():
-        assert row[f"emotion_{emotion[0]}"] == emotion[1]
+        assert emotion is None or row[f"emotion_{emotion[0]}"] == emotion[1]
         assert row["audio_valid"].mean() > 0.8
         assert np.isfinite(row["text_mean"]).all()
         assert set(row["word_status"]) == {"aligned"}

@@ -5,14 +5,13 @@ Own code where a library exists: praatio 6.2 reads a truncated file as a shorter
 
 from __future__ import annotations
 
-import codecs
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.formats.tiers import Interval, Tiers, encoding_of, free_name, read_bytes
 
 # Praat reads strings in quotes, flags in angles and numbers that stand free, and skips all else, such as
 # `intervals [1]:` and `xmin =`; so its long and its short text form are one. A comment begins with "!".
@@ -26,45 +25,17 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-LARGEST = 2**26  # bytes; an hour of words and phones takes 5 MB
 MOST_TIERS = 1000
-_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A labelled stretch of a recording, in seconds from its beginning."""
-
-    start: float
-    end: float
-    label: str
-
-
-@dataclass(frozen=True)
-class TextGrid:
-    """The interval tiers of a file by name, without their empty intervals, and the file's end in seconds."""
-
-    tiers: dict[str, tuple[Interval, ...]]
-    end: float
-
-
-def read_textgrid(path: Path) -> TextGrid:
+def read_textgrid(path: Path) -> Tiers:
     """Long and short text form, UTF-8 or UTF-16. Of two tiers of one name the second is called NAME_2.
 
     Raises MimdataError for a file that cannot be read, is no TextGrid, or not a whole one.
     """
+    data = read_bytes(path, "TextGrid")
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise MimdataError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST:
-        raise MimdataError(
-            f"{path.name} is larger than {LARGEST // 2**20} MiB: it is no TextGrid of a recording"
-        )
-    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
-    try:
-        return _parse(_Tokens(data.decode(encoding)))
+        return _parse(_Tokens(data.decode(encoding_of(data))))
     except (_Unexpected, UnicodeDecodeError) as error:
         raise MimdataError(
             f"{path.name} is no TextGrid that can be read ({error}): "
@@ -109,7 +80,7 @@ class _Tokens:
         return int(number)
 
 
-def _parse(tokens: _Tokens) -> TextGrid:
+def _parse(tokens: _Tokens) -> Tiers:
     kind = tokens.text("ooTextFile"), tokens.text("TextGrid")
     if kind != ("ooTextFile", "TextGrid"):
         raise _Unexpected(f'expected "ooTextFile" "TextGrid", found {" ".join(kind)[:40]!r}')
@@ -122,7 +93,7 @@ def _parse(tokens: _Tokens) -> TextGrid:
             raise _Unexpected(f"it says that it has {number} tiers, at most {MOST_TIERS} are read")
         for _ in range(number):
             _read_tier(tokens, tiers)
-    return TextGrid(tiers, end)
+    return Tiers(tiers, end)
 
 
 def _read_tier(tokens: _Tokens, tiers: dict[str, tuple[Interval, ...]]) -> None:
@@ -136,7 +107,7 @@ def _read_tier(tokens: _Tokens, tiers: dict[str, tuple[Interval, ...]]) -> None:
             tokens.text("the label of a point")
     elif kind == "IntervalTier":
         items = [_read_interval(tokens) for _ in range(size)]
-        tiers[_free(name, tiers)] = tuple(item for item in items if item.label)
+        tiers[free_name(name, tiers)] = tuple(item for item in items if item.label)
     else:
         raise _Unexpected(f"expected IntervalTier or TextTier, found {kind[:30]!r}")
 
@@ -144,11 +115,3 @@ def _read_tier(tokens: _Tokens, tiers: dict[str, tuple[Interval, ...]]) -> None:
 def _read_interval(tokens: _Tokens) -> Interval:
     start, end = tokens.number("the start of an interval"), tokens.number("the end of an interval")
     return Interval(start, end, tokens.text("the label of an interval").strip())
-
-
-def _free(name: str, taken: dict[str, tuple[Interval, ...]]) -> str:
-    """The name, or the first of NAME_2, NAME_3 … that is not taken."""
-    number, free = 2, name
-    while free in taken:
-        number, free = number + 1, f"{name}_{number}"
-    return free

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,19 @@ import pytest
 
 from mimdata.pipeline.alignment.given import GivenAligner
 from mimdata.pipeline.alignment.match import matched_words
-from mimdata.pipeline.alignment.textgrid import TextgridAligner
+from mimdata.pipeline.alignment.word_files import (
+    ElanAligner,
+    JsonAligner,
+    TextgridAligner,
+    WebvttAligner,
+    WordFileAligner,
+)
 from mimdata.pipeline.errors import ClipError
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip, GivenWord, Words, WordStatus
 from mimdata.pipeline.steps import HasSidecar, Resources, WordAligner
 from mimdata.pipeline.store.fingerprint import step_identity
+from tests.pipeline.formats.test_word_formats import EAF, MFA, ROLLING
 
 A, I, M = WordStatus.ALIGNED, WordStatus.INTERPOLATED, WordStatus.MISSING  # noqa: E741
 
@@ -82,7 +90,7 @@ def clip(text: str, words: tuple[GivenWord, ...] | None = None, start: float | N
     return Clip("v[0]", "v", 0, "talk.wav", start, end, text, words=words)
 
 
-def aligned(aligner: GivenAligner | TextgridAligner, clip: Clip, path: Path = Path("talk.wav")) -> Words:
+def aligned(aligner: GivenAligner | WordFileAligner, clip: Clip, path: Path = Path("talk.wav")) -> Words:
     return aligner.open(Resources())(Media(path, clip.start, clip.end, audio=False, fps=()), clip)
 
 
@@ -202,3 +210,27 @@ def test_hand_made_textgrid_gives_its_words(shared_data: Path) -> None:
     words = aligned(TextgridAligner(), clip("Mary rolled the barrel."), path)
     assert np.round(words.intervals[:, 0], 2).tolist() == np.float32([0.32, 0.68, 0.98, 1.06]).tolist()
     assert words.suspect == ()
+
+
+@pytest.mark.parametrize(
+    ("aligner", "name", "content", "text", "intervals"),
+    [
+        (ElanAligner(), "talk.eaf", EAF, "So d&d.", [[0.5, 1.2], [1.2, 1.75]]),
+        (JsonAligner(), "talk.json", json.dumps(MFA), "so goes", [[0.1, 0.4], [0.5, 0.9]]),
+        (WebvttAligner(), "talk.vtt", ROLLING[:140], "so it goes", [[0.5, 0.9], [0.9, 1.4], [1.4, 2.0]]),
+    ],
+    ids=["elan", "json", "webvtt"],
+)
+def test_other_files_of_words(
+    tmp_path: Path, aligner: WordFileAligner, name: str, content: str, text: str, intervals: list[list[float]]
+) -> None:
+    talk = tmp_path / "talk.wav"
+    with pytest.raises(ClipError, match=f"{name} is not beside the recording"):
+        aligned(aligner, clip(text), talk)
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    words = aligned(aligner, clip(text), talk)
+    assert words.source == aligner.name
+    np.testing.assert_allclose(words.intervals, intervals, atol=1e-6)
+    (tmp_path / name).write_text("<", encoding="utf-8")
+    with pytest.raises(ClipError, match=name):
+        aligned(aligner, clip(text), talk)

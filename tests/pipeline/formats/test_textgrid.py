@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.formats.textgrid import Interval, read_textgrid
+from mimdata.pipeline.formats.textgrid import read_textgrid
+from mimdata.pipeline.formats.tiers import Interval
 
 LONG = '''File type = "ooTextFile"
 Object class = "TextGrid"

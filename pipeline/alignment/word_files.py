@@ -1,4 +1,4 @@
-"""Word times from a TextGrid file beside the recording."""
+"""Word times from a file beside the recording: TextGrid, ELAN, WebVTT, or the JSON of WhisperX and MFA."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mimdata.pipeline.alignment.match import SILENCES, matched_words
 from mimdata.pipeline.errors import ClipError, MimdataError
-from mimdata.pipeline.formats.textgrid import Interval, TextGrid, read_textgrid
+from mimdata.pipeline.formats.elan import read_elan
+from mimdata.pipeline.formats.subtitles import read_word_subtitles
+from mimdata.pipeline.formats.textgrid import read_textgrid
+from mimdata.pipeline.formats.tiers import Interval, Tiers
+from mimdata.pipeline.formats.word_json import read_word_json
 from mimdata.pipeline.records import Clip, GivenWord, Words, words_of
 from mimdata.pipeline.steps import AlignWords, Reads, Resources
 
 if TYPE_CHECKING:
     from mimdata.pipeline.media import Media
 
-SUFFIXES = (".TextGrid", ".textgrid")
-
 
 @dataclass(frozen=True)
-class TextgridAligner:
-    """Takes the words of `NAME.TextGrid`, which lies beside the recording `NAME.*` or in `folder`.
+class WordFileAligner:
+    """Takes the words of a file that lies beside the recording `NAME.*` or in `folder`, and is called NAME too.
 
     `tier` names the tier of words; without it, the one called "words" or "word", or the only one. `folder` is
     absolute, or relative to the recording's own folder. Times count from the beginning of the recording.
@@ -30,9 +32,15 @@ class TextgridAligner:
     tier: str | None = None
     folder: str | None = field(default=None, metadata={"identity": False})
 
-    name: ClassVar[str] = "textgrid"
+    name: ClassVar[str]
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+
+    def read(self, path: Path) -> Tiers:
+        """The tiers of a file. Raises MimdataError."""
+        raise NotImplementedError
 
     @property
     def reads(self) -> Reads:
@@ -42,9 +50,9 @@ class TextgridAligner:
         return {}
 
     def sidecar(self, media: Path) -> Path | None:
-        """The TextGrid that goes with a recording; None where there is none."""
+        """The file that goes with a recording; None where there is none."""
         place = media.parent / self.folder if self.folder else media.parent
-        candidates = (place / f"{media.stem}{suffix}" for suffix in SUFFIXES)
+        candidates = (place / f"{media.stem}{suffix}" for suffix in self.suffixes)
         return next((path for path in candidates if path.is_file()), None)
 
     def open(self, resources: Resources) -> AlignWords:
@@ -58,16 +66,16 @@ class TextgridAligner:
             )
         path = self.sidecar(media.path)
         if path is None:
-            wanted = media.path.with_suffix(SUFFIXES[0]).name
+            wanted = media.path.with_suffix(self.suffixes[0]).name
             raise ClipError(
-                "no TextGrid",
+                f"no {self.kind}",
                 f"{clip.clip_id}: {wanted} is not {f'in {self.folder}' if self.folder else 'beside the recording'}",
                 "put it there, set the aligner's `folder`, or align with pocketsphinx",
             )
         try:
-            grid = read_textgrid(path)
+            grid = self.read(path)
         except MimdataError as error:
-            raise ClipError("damaged TextGrid", f"{clip.clip_id}: {error}") from error
+            raise ClipError(f"damaged {self.kind}", f"{clip.clip_id}: {error}") from error
         tier = _word_tier(grid, self.tier, path.name)
         start, end = clip.start or 0.0, grid.end if clip.end is None else clip.end
         timed = _within(tier, start, end)
@@ -81,7 +89,55 @@ class TextgridAligner:
             ) from error
 
 
-def _word_tier(grid: TextGrid, wanted: str | None, file: str) -> tuple[Interval, ...]:
+@dataclass(frozen=True)
+class TextgridAligner(WordFileAligner):
+    """Takes the words of `NAME.TextGrid`, which lies beside the recording `NAME.*` or in `folder`."""
+
+    name: ClassVar[str] = "textgrid"
+    kind: ClassVar[str] = "TextGrid"
+    suffixes: ClassVar[tuple[str, ...]] = (".TextGrid", ".textgrid")
+
+    def read(self, path: Path) -> Tiers:
+        return read_textgrid(path)
+
+
+@dataclass(frozen=True)
+class ElanAligner(WordFileAligner):
+    """Takes the words of ELAN's `NAME.eaf`, which lies beside the recording `NAME.*` or in `folder`."""
+
+    name: ClassVar[str] = "elan"
+    kind: ClassVar[str] = "ELAN file"
+    suffixes: ClassVar[tuple[str, ...]] = (".eaf",)
+
+    def read(self, path: Path) -> Tiers:
+        return read_elan(path)
+
+
+@dataclass(frozen=True)
+class JsonAligner(WordFileAligner):
+    """Takes the words of `NAME.json` of WhisperX, Whisper or MFA, beside the recording `NAME.*` or in `folder`."""
+
+    name: ClassVar[str] = "json"
+    kind: ClassVar[str] = "JSON of words"
+    suffixes: ClassVar[tuple[str, ...]] = (".json",)
+
+    def read(self, path: Path) -> Tiers:
+        return read_word_json(path)
+
+
+@dataclass(frozen=True)
+class WebvttAligner(WordFileAligner):
+    """Takes the words of `NAME.vtt` whose lines hold times, beside the recording `NAME.*` or in `folder`."""
+
+    name: ClassVar[str] = "webvtt"
+    kind: ClassVar[str] = "WebVTT file"
+    suffixes: ClassVar[tuple[str, ...]] = (".vtt",)
+
+    def read(self, path: Path) -> Tiers:
+        return read_word_subtitles(path)
+
+
+def _word_tier(grid: Tiers, wanted: str | None, file: str) -> tuple[Interval, ...]:
     """The tier of words. Raises ClipError when it cannot be told which that is."""
     if wanted is not None:
         names = [name for name in grid.tiers if name == wanted]
