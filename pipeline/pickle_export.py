@@ -20,7 +20,11 @@ from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
 
 PROTOCOL = 4  # Python 3.4 and newer
-NEEDED = {"mag-bert": ("audio", "vision"), "mult": ("text", "audio", "vision")}
+NEEDED = {
+    "mag-bert": ("audio", "vision"),
+    "mmsa": ("text", "audio", "vision"),
+    "mult": ("text", "audio", "vision"),
+}
 
 
 def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) -> tuple[int, int]:

@@ -37,6 +37,6 @@ def test_the_full_pickle_becomes_a_table_by_one_command(shared_data: Path, tmp_p
     call = ["results_pickle.py", str(file), "--corpus", "mosi", "--work", str(tmp_path / "work")]
     done = run(*call, "--seeds", "2", "--no-ablate", *small)
     assert done.returncode == 0, done.stderr
-    assert "train 24, valid 12, test 12 utterances" in done.stdout
+    assert ": 48 utterances (48 computed)" in done.stdout
     assert "mean ± deviation of 2 seeds" in done.stdout
     assert len(list((tmp_path / "work" / "mosi-paper").rglob("model.safetensors"))) == 2

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import mimdata
 from mimdata.pipeline.formats.unpickle import load
 from tests.command import Command
 
@@ -44,6 +45,26 @@ def test_real_fold_goes_in_and_comes_out(real: tuple[Command, list[Any]]) -> Non
     version = call.folder / ".mimdata" / "datasets" / "three" / first["version"]
     starts = pq.read_table(version / "train-00000.parquet").column("word_start").to_pylist()
     assert {time for row in starts for time in row} == {None}
+
+
+def test_real_fold_in_mmsas_form_is_the_same_version_of_values(real: tuple[Command, list[Any]]) -> None:
+    call, _ = real
+    call("import", "pickle", "three.pkl")
+    call("export", "pickle", "--form", "mmsa", "--corpus", "three", "-o", "mmsa.pkl")
+    done = call("import", "pickle", "mmsa.pkl", "--corpus", "back", "--json").lines()[0]
+    assert (done["rows"], done["form"]) == (229, "mmsa")
+    stores = (
+        mimdata.open(store=call.folder / ".mimdata", corpus="three"),
+        mimdata.open(store=call.folder / ".mimdata", corpus="back"),
+    )
+    for name in stores[0].splits:
+        ours, theirs = (store.split(name) for store in stores)
+        assert list(ours) == list(theirs)
+        for one, other in zip(ours.rows(), theirs.rows(), strict=True):
+            assert (one["words"], one["sentiment"]) == (other["words"], other["sentiment"])
+            for m in ("text", "audio", "vision"):
+                assert np.array_equal(one[f"{m}_mean"], other[f"{m}_mean"])
+                assert np.array_equal(one[f"{m}_valid"], other[f"{m}_valid"])
 
 
 def test_other_commands_take_what_was_imported(real: tuple[Command, list[Any]]) -> None:

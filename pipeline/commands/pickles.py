@@ -49,7 +49,7 @@ def import_command(
 @click.argument("version", default="latest")
 @CORPUS
 @STORE
-@click.option("--form", type=click.Choice(["mag-bert", "mult"]), required=True, help="Whose form.")
+@click.option("--form", type=click.Choice(["mag-bert", "mmsa", "mult"]), required=True, help="Whose form.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A file."
 )

@@ -1,12 +1,12 @@
 """The form of MMSA: folds of arrays {raw_text, text_bert (n, 3, T), text (n, T, d), audio, vision, id, regression_labels}.
 
 In its aligned files a row is a word piece of `raw_text`, between [CLS] and [SEP] and filled up at the end. A word's values
-are the mean of its pieces'. Its unaligned files hold frames without times, which cannot be aligned, and are refused.
+are the mean of its pieces', and are written to each of them. Its unaligned files hold frames without times, which cannot be aligned, and are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,10 +14,12 @@ import numpy as np
 
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.extractors.bert import MINILM, encoder_folder
-from mimdata.pipeline.formats.word_values import WordValues, label, matrix, place_of
+from mimdata.pipeline.formats.word_values import FOLDS, WordValues, label, matrix, place_of
 from mimdata.pipeline.records import Float32, Int32, Split
 
 NAME = "mmsa"
+MODALITIES = ("text", "audio", "vision")
+CLASSES = ("Negative", "Neutral", "Positive")  # 0, 1, 2 of classification_labels
 
 
 def is_fold(fold: Any) -> bool:
@@ -29,7 +31,7 @@ def is_fold(fold: Any) -> bool:
 
 def read(fold: Mapping[str, Any], split: Split) -> Iterator[WordValues]:
     """The utterances of a fold, word by word. Raises MimdataError for an unaligned file, and for other pieces."""
-    modalities = [m for m in ("text", "audio", "vision") if m in fold]
+    modalities = [m for m in MODALITIES if m in fold]
     shapes = {m: np.shape(fold[m]) for m in (*modalities, *(["text_bert"] if "text_bert" in fold else []))}
     if len({s[-1] if m == "text_bert" else s[1] for m, s in shapes.items()}) != 1:
         raise MimdataError(
@@ -90,3 +92,52 @@ def _mean(values: Float32, owners: Int32, n: int) -> Float32:
     np.add.at(counts, owners[there], 1)
     found: Float32 = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
     return found
+
+
+def write(utterances: Iterable[WordValues]) -> Mapping[str, Any]:
+    """The document, each fold as long as the longest utterance of all: rows of [CLS], of each word's pieces, of [SEP].
+
+    Raises MimdataError for words that have no piece in BERT's English vocabulary.
+    """
+    found = [(u, *_pieces(u)) for u in utterances if u.split is not None]
+    longest = max(len(ids) for _, ids, _ in found)
+    return {
+        names[0]: _fold([one for one in found if one[0].split == split], found[0][0], longest)
+        for split, names in FOLDS.items()
+    }
+
+
+def _pieces(u: WordValues) -> tuple[Int32, Int32]:
+    """The ids of the pieces (t,) of an utterance's words, and the word of each, −1 for the special ones."""
+    encoded = _tokenizer()(list(u.words), is_split_into_words=True, truncation=False, padding=False)
+    owners = np.array([-1 if owner is None else owner for owner in encoded.word_ids()], np.int32)
+    for i in sorted(set(range(len(u.words))) - set(owners.tolist())):
+        raise MimdataError(
+            f"{u.clip_id} has the word {u.words[i]!r}, which has no word piece: the form {NAME} needs words in English"
+        )
+    return np.array(encoded["input_ids"], np.int32), owners
+
+
+def _fold(found: Sequence[tuple[WordValues, Int32, Int32]], some: WordValues, longest: int) -> dict[str, Any]:
+    bert = np.zeros((len(found), 3, longest), np.float32)
+    fold: dict[str, Any] = {
+        m: np.zeros((len(found), longest, some.values[m].shape[1]), np.float32) for m in MODALITIES
+    }
+    for i, (u, ids, owners) in enumerate(found):
+        bert[i, 0, : len(ids)], bert[i, 1, : len(ids)] = ids, 1
+        for m in MODALITIES:
+            fold[m][i, np.flatnonzero(owners >= 0)] = u.values[m][owners[owners >= 0]]
+    labels = np.array([np.nan if u.sentiment is None else u.sentiment for u, _, _ in found], np.float32)
+    lengths = [len(ids) for _, ids, _ in found]
+    return fold | {
+        "raw_text": np.array([" ".join(u.words) for u, _, _ in found], object),
+        "text_bert": bert,
+        "id": np.array([f"{u.video}$_${u.segment}" for u, _, _ in found], object),
+        "regression_labels": labels,
+        "classification_labels": np.sign(labels) + 1,
+        "annotations": np.array(
+            ["" if np.isnan(v) else CLASSES[int(np.sign(v)) + 1] for v in labels], object
+        ),
+        "audio_lengths": lengths,
+        "vision_lengths": lengths,
+    }

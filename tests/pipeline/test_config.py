@@ -71,7 +71,7 @@ def test_a_mistake_names_file_key_and_what_is_accepted(text: str, says: str, tmp
         ),
         (
             {"extractors": {"audio": {"name": "praat"}}},
-            "no extractors entry is named 'praat': installed are bert,",
+            "no extractors entry is named 'praat': installed are arrays, bert,",
         ),
         ({"extractors": {"audio": {"name": "bert"}}}, "put it under [extractors.text]"),
         ({"modalities": ["touch"]}, "no extractor gives the modality 'touch'"),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.formats import mag_bert, mult
+from mimdata.pipeline.formats import mag_bert, mmsa, mult
 from mimdata.pipeline.formats.pickles import read_forms
+from mimdata.pipeline.formats.word_values import WordValues
 
 RANDOM = np.random.default_rng(0)
 
@@ -130,3 +131,41 @@ def test_nothing_of_a_hostile_pickle_runs(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(MimdataError, match=r"asks for posix\.system"):
         read_forms(save(tmp_path / "a.pkl", {"train": [_Hostile()]}))
     assert not (tmp_path / "ran").exists()
+
+
+def test_mmsa_is_written_by_pieces_and_comes_back_as_words(tmp_path: Path) -> None:
+    rows = [numbers(2, 6), numbers(2, 5), numbers(2, 4)]
+    rows[1][1] = 0  # masked in voice
+    values = dict(zip(("text", "audio", "vision"), rows, strict=True))
+    first = WordValues("a", 3, "train", -1.5, ("don't", "like"), values)
+    other = WordValues(
+        "b", 0, "valid", None, ("I", "do", "."), {m: numbers(3, v.shape[1]) for m, v in values.items()}
+    )
+    document = mmsa.write([first, other])
+    train = document["train"]
+    # [CLS] don ' t like [SEP], and the other utterance needs five
+    assert train["text_bert"][0].tolist() == [[101, 2123, 1005, 1056, 2066, 102], [1] * 6, [0] * 6]
+    assert np.array_equal(
+        train["vision"][0], values["vision"][[0, 0, 0, 0, 1, 0]] * [[0], [1], [1], [1], [1], [0]]
+    )
+    assert (train["id"].tolist(), train["raw_text"].tolist()) == (["a$_$3"], ["don't like"])
+    assert (train["classification_labels"].tolist(), train["annotations"].tolist()) == ([0], ["Negative"])
+    assert train["audio_lengths"] == [6]
+    assert document["valid"]["text_bert"].shape == (1, 3, 6)
+    assert document["valid"]["annotations"].tolist() == [""]
+    assert len(document["test"]["id"]) == 0
+
+    form, found = read_forms(save(tmp_path / "a.pkl", document))
+    assert form == "mmsa"
+    for made, back in zip([first, other], found, strict=True):
+        assert (back.clip_id, back.split, back.sentiment, back.words) == (
+            made.clip_id, made.split, made.sentiment, made.words
+        )  # fmt: skip
+        for m, wanted in made.values.items():
+            assert np.array_equal(back.values[m], wanted)
+
+
+def test_a_word_without_a_piece_is_not_lost_but_named() -> None:
+    values = {m: numbers(2, 3) for m in ("text", "audio", "vision")}
+    with pytest.raises(MimdataError, match=r"a\[0\] has the word '', which has no word piece"):
+        mmsa.write([WordValues("a", 0, "train", 1.0, ("so", ""), values)])
