@@ -11,9 +11,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from mimdata.mim.remote import fetched
 from mimdata.mim.split import Split
 from mimdata.pipeline.dataset.manifest import FILE, LAST, LATEST, Manifest, latest_version, read_manifest
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.files import is_remote
 
 VERSIONS = "datasets"  # STORE/datasets/CORPUS/VERSION
 
@@ -90,11 +92,14 @@ class Dataset:
         return sum(shard["rows"] for shard in self.manifest.shards if shard["split"] == split)
 
 
-def open_dataset(path: Path, corpus: str | None = None) -> Dataset:
+def open_dataset(path: Path | str, corpus: str | None = None) -> Dataset:
     """A dataset version by its own folder, or the latest of a corpus (None: the newest of any) in a store.
 
-    Raises MimdataError when there is none.
+    From a store at a URL it is fetched. Raises MimdataError when there is none.
     """
+    if is_remote(path):
+        path, corpus = fetched(str(path), corpus), None
+    path = Path(path)
     if corpus is None and not (path / VERSIONS).is_dir():
         return Dataset(path, read_manifest(path))
     folder = latest_version(path, corpus or newest_corpus(path) or "demo")
@@ -107,6 +112,8 @@ def find_dataset(
     """A version by its folder, by its name in a store or how that begins, or the latest. Raises MimdataError."""
     if (Path(version) / FILE).is_file():
         return open_dataset(Path(version))
+    if is_remote(store):
+        return open_dataset(fetched(str(store), corpus, str(version)))
     if str(version) == "latest":
         return open_dataset(Path(store), corpus or newest_corpus(Path(store)) or "demo")
     places = Path(store, VERSIONS).glob(f"*/*/{FILE}")

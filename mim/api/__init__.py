@@ -23,7 +23,7 @@ def open(  # noqa: A001  # as in gzip.open and PIL.Image.open
     """A dataset version; its shards are read when their rows are asked for.
 
     version: the folder of a version, or the name of one in the store or how it begins, or "latest": the newest of
-    `corpus`, or of any.
+    `corpus`, or of any. store: a folder, or a URL such as s3://, from which the version is fetched once.
     Raises MimdataError when there is none, or several begin so.
     """
     from mimdata.mim.dataset import find_dataset

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--corpus", metavar="NAME", help="The corpus.  [default: the one that the model learned from]")
-@click.option("--store", metavar="PATH", help="The store.  [default: .mimdata; env MIMDATA_STORE]")
+@click.option(
+    "--store",
+    metavar="PATH",
+    help="The store: a folder, or a URL such as s3://.  [default: .mimdata; env MIMDATA_STORE]",
+)
 @click.option(
     "--dataset",
     "version",

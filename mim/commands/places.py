@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimdata.pipeline.errors import UsageError
+from mimdata.pipeline.files import is_remote
 
 if TYPE_CHECKING:
     from mimdata.mim.checkpoint import Description
@@ -18,18 +19,18 @@ DEFAULT_STORE = ".mimdata"
 RUNS = "runs"  # STORE/runs/RUN
 
 
-def local_store(store: str | None, document: Mapping[str, Any] | None = None) -> Path:
-    """The store of an option, a file, MIMDATA_STORE or the default. Raises UsageError for one elsewhere."""
-    place = store or (document or {}).get("store") or os.environ.get("MIMDATA_STORE") or DEFAULT_STORE
-    if "://" in place:
-        raise UsageError(
-            f"training reads a store on this machine, found {place}: copy the dataset here first"
-        )
-    return Path(place)
+def asked_store(store: str | None, document: Mapping[str, Any] | None = None) -> str:
+    """The store of an option, a file, MIMDATA_STORE or the default: a folder or a URL."""
+    return store or (document or {}).get("store") or os.environ.get("MIMDATA_STORE") or DEFAULT_STORE
+
+
+def runs_folder(store: str) -> Path:
+    """Where runs lie: in the store, or in the default one of this machine where the store is elsewhere."""
+    return Path(DEFAULT_STORE if is_remote(store) else store) / RUNS
 
 
 def asked_dataset(
-    version: Path | None, store: Path, corpus: str | None, document: Mapping[str, Any] | None = None
+    version: Path | None, store: str, corpus: str | None, document: Mapping[str, Any] | None = None
 ) -> Dataset:
     """The folder of a version, or the latest version of a corpus in the store. Raises MimdataError."""
     from mimdata.mim.dataset import open_dataset
@@ -62,7 +63,7 @@ def asked_dataset_of(
     if own:
         return open_dataset(own)
     learned = description.content["dataset"]["corpus"]
-    return asked_dataset(version, local_store(store), corpus or os.environ.get("MIMDATA_CORPUS") or learned)
+    return asked_dataset(version, asked_store(store), corpus or os.environ.get("MIMDATA_CORPUS") or learned)
 
 
 def _own_dataset(weights: Path) -> Path | None:

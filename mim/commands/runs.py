@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mimdata.mim.commands.places import RUNS, local_store
+from mimdata.mim.commands.places import asked_store, runs_folder
 from mimdata.pipeline.terminal import json_line, say
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def runs(run: tuple[str, ...], store: str | None, each: bool, as_json: bool) -> 
     from mimdata.mim.comparison import compare
     from mimdata.mim.runs import find_groups, list_runs
 
-    folder = local_store(store) / RUNS
+    folder = runs_folder(asked_store(store))
     if run:
         groups = [group for place in run for group in find_groups(place, folder)]
         comparison = compare(groups)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mimdata.mim.commands.places import RUNS, asked_dataset, local_store
+from mimdata.mim.commands.places import asked_dataset, asked_store, runs_folder
 from mimdata.mim.config import (
     TABLE,
     TrainConfig,
@@ -31,7 +31,11 @@ _FIRST = os.environ.get("RANK", "0") == "0"  # what torchrun and accelerate laun
 
 @click.command()
 @click.option("--corpus", metavar="NAME", help="The corpus.  [default: the newest dataset's, or else demo]")
-@click.option("--store", metavar="PATH", help="The store.  [default: .mimdata; env MIMDATA_STORE]")
+@click.option(
+    "--store",
+    metavar="PATH",
+    help="The store: a folder, or a URL such as s3://.  [default: .mimdata; env MIMDATA_STORE]",
+)
 @click.option(
     "--dataset",
     "version",
@@ -100,9 +104,9 @@ def train(
 
         document = read_document(file)
         config = load_train_config(document, asked, preset=preset)
-        place = local_store(store, document)
+        place = asked_store(store, document)
         dataset = asked_dataset(version, place, corpus, document)
-        path = run_dir or place / RUNS / run_name(dataset.corpus, config.fusion)
+        path = run_dir or runs_folder(place) / run_name(dataset.corpus, config.fusion)
         todo = _started(path, config, dataset, Series(seeds, ablate))
     report = _run(todo)
     if not _FIRST:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+import mimdata
+from mimdata.pipeline.cli import main
 from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import MimdataError, UsageError
 from mimdata.pipeline.files import cache_folder
@@ -52,6 +56,49 @@ def test_a_rebuild_on_an_object_store_equals_one_on_a_disk(corpus: Little, bucke
     assert later.version is not None
     assert later.version["rows"] == report.version["rows"] + 2
     assert later.version["digest"] == corpus.digest()
+
+
+def test_training_fetches_a_version_once_and_keeps_its_runs_here(
+    corpus: Little, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = f"{bucket}/store"
+    report, _ = corpus.rebuild(root=f"{bucket}/corpus", store=there)
+    assert report.version is not None
+    monkeypatch.chdir(tmp_path)
+    small = [
+        "--modalities",
+        "audio",
+        "--epochs",
+        "1",
+        "--set",
+        "width=20",
+        "--set",
+        "layers=1",
+        "--device",
+        "cpu",
+        "--json",
+    ]
+    done = CliRunner().invoke(main, ["train", "--store", there, *small])
+    assert done.exit_code == 0, done.output
+    (run,) = (tmp_path / ".mimdata" / "runs").iterdir()
+    (folder,) = (tmp_path / "cache" / "datasets").iterdir()
+    assert json.loads((run / "config.json").read_text())["dataset"] == str(folder)
+
+    data = mimdata.open(store=there)
+    assert (data.folder, data.manifest.digest) == (folder, report.version["digest"])
+    assert mimdata.open(report.version["version"][:11], store=there, corpus="manifest").folder == folder
+    assert sum(data.splits.values()) == report.version["rows"]
+    with pytest.raises(MimdataError, match="no dataset version '2031' can be read"):
+        mimdata.open("2031", store=there)
+
+    # What differs from its manifest does not come here, and nothing half-fetched stays.
+    filesystem = filesystem_of(there)[0]
+    shutil.rmtree(folder)
+    shard = f"{there}/datasets/manifest/{report.version['version']}/{data.manifest.shards[0]['file']}"
+    filesystem.pipe_file(shard, b"other bytes")
+    with pytest.raises(MimdataError, match="is not what its manifest says"):
+        mimdata.open(store=there)
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_a_rebuild_that_trains_wants_a_store_on_this_machine(corpus: Little, bucket: str) -> None:
