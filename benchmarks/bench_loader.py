@@ -1,9 +1,10 @@
 """How fast do batches come? Word-aligned utterances of random numbers, batches of 64, shuffled, warm page cache.
 
-Each utterance has 5 to 50 words of 384 + 25 + 16 float32. Ours: the first epoch straight from the shards, which also writes
-the decoded copy; the same without a copy; an epoch from the copy, as a process's first and as its third. Against it a shuffled copy out of one memory map
-into padded batches, which is what the memory can do, and, with --peers, LitData, MosaicML Streaming, WebDataset and
-`datasets`, each in an environment of its own and used as its documentation recommends (loader_peers.py).
+Each utterance has 5 to 50 words of 384 + 25 + 16 float32. Ours: the first epoch straight from the
+shards, which also writes the decoded copy; the same without a copy; an epoch from the copy, as a process's first and as its
+third. Against it a shuffled copy out of one memory map into padded batches, which
+is what the memory can do, and, with --peers, LitData, MosaicML Streaming, WebDataset and `datasets`, each in an environment of
+its own and used as its documentation recommends (loader_peers.py).
 
     python benchmarks/bench_loader.py [--rows 100000] [--text-dim 384] [--peers] [--work .results/loader]
     python benchmarks/bench_loader.py --scale 10000 1000000 --text-dim 32
@@ -37,11 +38,12 @@ from mimdata.mim.dataset import open_dataset
 from mimdata.mim.decoded import key_of
 from mimdata.mim.loader import Feed, Loading
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
-from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, matrix_type, row_fields, value_leaves
-from mimdata.pipeline.dataset.writer import PARQUET
+from mimdata.pipeline.dataset.plain import shard_bytes
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, matrix_type, row_fields
 
 DIMS = {"text": 384, "audio": 25, "vision": 16}
 SHORTEST, LONGEST, BATCH, SHARD = 5, 50, 64, 1024
+EPOCHS = 20  # of few utterances, whose epoch is over in a moment
 WAYS = ("shards, writing the copy", "shards alone", "copy", "copy, third epoch", "memory map")
 PEERS = ("litdata", "streaming", "webdataset", "datasets")
 
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument(
         "--scale", type=int, nargs=2, metavar=("FEW", "MANY"), help="the paces at two sizes, instead"
     )
+    parser.add_argument("--epochs", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--measure", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     DIMS["text"] = options.text_dim
@@ -66,7 +69,7 @@ def main() -> None:
         return
     version = generate(options.work, options.rows)
     if options.measure:
-        print(json.dumps(measure(options.measure, version, options.work)))
+        print(json.dumps(measure(options.measure, version, options.work, options.epochs)))
         return
     peers = PEERS if options.peers else ()
     found: dict[str, list[dict[str, float]]] = {way: [] for way in (*WAYS, *peers)}
@@ -94,6 +97,8 @@ def _scale(options: argparse.Namespace) -> None:
             for size in options.scale:
                 generate(options.work, size)
                 options.rows = size
+                # As many utterances of few as of many, or what a training of few reads; the copy is written in one epoch.
+                options.epochs = 1 if way == WAYS[0] else min(EPOCHS, options.scale[1] // size)
                 found[size].append(_in_a_process(way, options)["steady"])
         few, many = (statistics.median(found[size]) for size in options.scale)
         rows.append(
@@ -109,7 +114,8 @@ def _scale(options: argparse.Namespace) -> None:
         "The loader, few utterances and many",
         f"benchmarks/bench_loader.py --scale {few} {many} --text-dim {options.text_dim}",
         f"{'/'.join(map(str, DIMS.values()))} float32 a word, so that both fit the disk; utterances/s after the first batch, medians "
-        f"of {options.times} epochs, each in a process of its own.\n\n"
+        f"of {options.times} processes. A process reads {few:,} for up to {EPOCHS} epochs, one after another, and {many:,} for one; "
+        "while the copy is written, both for one.\n\n"
         + markdown(("", f"{few:,}", f"{many:,}", "many to few"), rows),
         ("mimdata", "torch", "pyarrow"),
     )
@@ -125,20 +131,18 @@ def generate(work: Path, rows: int) -> Path:
     for number, first in enumerate(range(0, rows, SHARD)):
         file = folder / f"train-{number:05d}.parquet"
         table = _table(random, first, min(SHARD, rows - first))
-        leaves = dict.fromkeys(value_leaves(table.schema), "BYTE_STREAM_SPLIT")
-        pq.write_table(table, file, **PARQUET, column_encoding=leaves)
-        with file.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        content = shard_bytes(table)
+        file.write_bytes(content)
         shards.append(
             {
                 "file": file.name,
                 "split": "train",
                 "rows": len(table),
-                "bytes": file.stat().st_size,
-                "sha256": sha256,
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
             }
         )
-    content = {
+    about = {
         "format": FORMAT,
         "corpus": "random",
         "rows": rows,
@@ -155,8 +159,8 @@ def generate(work: Path, rows: int) -> Path:
         "aligner": {"step": "given"},
         "pooling": {"weights": "overlap", "statistics": ["mean"], "pauses": "drop"},
     }
-    sha256 = digest_of(content)
-    manifest = Manifest({"version": sha256[:12], "digest": sha256, "created": "", **content})
+    sha256 = digest_of(about)
+    manifest = Manifest({"version": sha256[:12], "digest": sha256, "created": "", **about})
     (folder / FILE).write_text(manifest.to_json(), encoding="utf-8")
     return folder
 
@@ -223,16 +227,18 @@ def _in_a_process(way: str, options: argparse.Namespace) -> dict[str, float]:
         str(options.work),
         "--text-dim",
         str(options.text_dim),
+        "--epochs",
+        str(options.epochs),
     ]
     done = subprocess.run(call, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def measure(way: str, version: Path, work: Path) -> dict[str, float]:
-    """{first: seconds to the first batch, rate: utterances/s of the whole epoch, rss: peak GiB of private memory}.
+def measure(way: str, version: Path, work: Path, epochs: int) -> dict[str, float]:
+    """first: seconds to the first batch; rate: utterances/s of the whole; steady: of all but the first batch, of `epochs` epochs.
 
-    left: seconds from the last batch until the copy is on the disk.
+    private and rss: GiB at their peak, the process's own and all that is resident. left: seconds until the copy is there.
     """
     loading = Loading(
         tuple(DIMS),
@@ -254,11 +260,18 @@ def measure(way: str, version: Path, work: Path) -> dict[str, float]:
             for _ in feed.batches((0, epoch)):
                 pass
         began = time.perf_counter()
-    batches = iter(_memory_map(copy, version) if way == "memory map" else feed.batches((0, 1)))
-    count = len(next(batches))  # BATCH
+
+    def batches() -> Iterator[Any]:
+        for epoch in range(epochs):
+            yield from (
+                _memory_map(copy, version, epoch) if way == "memory map" else feed.batches((0, 9 + epoch))
+            )
+
+    made = batches()
+    count = len(next(made))  # BATCH
     first = time.perf_counter() - began
     private = 0.0
-    for i, n in enumerate(map(len, batches)):
+    for i, n in enumerate(map(len, made)):
         count += n
         if i % 50 == 0:
             private = max(private, _private())
@@ -269,8 +282,8 @@ def measure(way: str, version: Path, work: Path) -> dict[str, float]:
         "left": time.perf_counter() - began - seconds,
         "rate": count / seconds,
         "steady": (count - BATCH) / (seconds - first),
-        "rss": private,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "private": private,
+        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
 
 
@@ -283,7 +296,7 @@ def _private() -> float:
     return int(lines["RssAnon"].split()[0]) / 2**20
 
 
-def _memory_map(place: Path, version: Path) -> Iterator[list[Any]]:
+def _memory_map(place: Path, version: Path, epoch: int) -> Iterator[list[Any]]:
     """What needs doing and nothing else: rows of one shuffle out of mapped files into fresh padded arrays."""
     lengths = np.concatenate(
         [
@@ -296,7 +309,7 @@ def _memory_map(place: Path, version: Path) -> Iterator[list[Any]]:
         m: np.memmap(place / f"{m}.values", np.float32, "r").view(np.ndarray).reshape(-1, d)
         for m, d in DIMS.items()
     }
-    order = np.random.default_rng(0).permutation(len(lengths))
+    order = np.random.default_rng(epoch).permutation(len(lengths))
     for at in range(0, len(order), BATCH):
         rows = order[at : at + BATCH]
         made = {m: np.zeros((len(rows), int(lengths[rows].max()), d), np.float32) for m, d in DIMS.items()}
@@ -337,6 +350,7 @@ def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace)
                 f"{rate / median('memory map', 'rate'):.2f}",
                 f"{rate / best:.1f}×" if best else "",
                 f"{median(way, 'first'):.2f}",
+                "" if way in peers else f"{median(way, 'private'):.2f}",
                 "" if way in peers else f"{median(way, 'rss'):.2f}",
             )
         )
@@ -346,14 +360,15 @@ def _body(found: dict[str, list[dict[str, float]]], options: argparse.Namespace)
         "of the memory map",
         "of the best peer",
         "first batch, s",
-        "memory, GiB",
+        "own memory, GiB",
+        "resident, GiB",
     )
     size = sum(f.stat().st_size for f in (options.work / _name(options.rows)).glob("*.parquet")) / 2**30
     return (
         f"{options.rows:,} utterances of {SHORTEST} to {LONGEST} words, {'/'.join(map(str, DIMS.values()))} float32 a word, "
         f"{size:.1f} GiB of Parquet; batches of {BATCH}, shuffled, standardised, padded; medians of {options.times} epochs, each in "
-        "a process of its own; the rate includes the start, but for the third epoch of a process. *memory* is the process's own (anonymous) memory at its peak; "
-        f"mapped files are the page cache's. The copy is on the disk {median(WAYS[0], 'left'):.1f} s after the last batch of the "
+        "a process of its own; the rate includes the start, but for the third epoch of a process. Memory at its peak: the process's own, and with it the "
+        f"libraries' code and mapped files, which are the page cache's. The copy is on the disk {median(WAYS[0], 'left'):.1f} s after the last batch of the "
         "epoch that writes it; the next epoch would wait for that.\n\n" + markdown(names, rows)
     )
 

@@ -2,14 +2,16 @@
 
     python benchmarks/bench_parquet.py
 
-Writes its section of docs/performance.md; `pipeline/dataset/schema.py` and `writer.py` hold what was chosen.
+Writes its section of docs/performance.md; `pipeline/dataset/schema.py` and `plain.py` hold what was chosen.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from report import in_turn, markdown, publish
 
+from mimdata.pipeline.dataset.plain import read_values, seek_values, shard_bytes, value_columns
 from mimdata.pipeline.dataset.schema import matrix_type, value_leaves
 
 DIMS = (384, 25, 16)
@@ -79,12 +82,29 @@ def main() -> None:
         for group in (128, 1024)
         if not (options.get("split") and make is opaque)
     }
-    seconds = in_turn([lambda file=file: _read(file) for file in files.values()])
+    names = [f"m{i}" for i in range(len(DIMS))]
+    shard = shard_bytes(pa.table(dict(zip(names, (chosen(v, begins) for v in values), strict=True))))
+    runs = [lambda file=file: _read(file) for file in files.values()]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(shard)
+        file.flush()
+        shards = [lambda: _read(pa.py_buffer(shard)), lambda: _copy(Path(file.name), begins)]
+        *seconds, decoded, copied = in_turn([*runs, *shards])
     whole = sum(v.nbytes for v in values)
     rows = [
         (layout, encoding, group, f"{ROWS / s:,.0f}", f"{len(file) / whole:.2f}")
         for ((layout, encoding, group), file), s in zip(files.items(), seconds, strict=True)
     ]
+    for how, s in ("decoded", decoded), ("their bytes copied out of the file", copied):
+        rows.append(
+            (
+                "as it is written",
+                f"plain, one page a group; {how}",
+                128,
+                f"{ROWS / s:,.0f}",
+                f"{len(shard) / whole:.2f}",
+            )
+        )
     publish(
         "Parquet layouts",
         "benchmarks/bench_parquet.py",
@@ -110,6 +130,18 @@ def _written(
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=group, use_dictionary=False, **how, **encoding)
     return pa.py_buffer(file.getvalue())
+
+
+def _copy(path: Path, begins: npt.NDArray[np.int32]) -> None:
+    """What the loader does: the bytes of each column of each row group into memory that is there."""
+    room = [np.empty(128 * LONGEST * d, np.float32) for d in DIMS]
+    with path.open("rb", buffering=0) as file, pq.ParquetFile(path) as shard:
+        columns = value_columns(shard.metadata)
+        for group in range(shard.num_row_groups):
+            words = int(begins[min(ROWS, 128 * (group + 1))] - begins[128 * group])
+            for i, d in enumerate(DIMS):
+                seek_values(file, shard.metadata.row_group(group).column(columns[f"m{i}"]), words * d)
+                read_values(file, room[i][: words * d])
 
 
 def _read(file: pa.Buffer) -> None:

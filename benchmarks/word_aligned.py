@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
+from mimdata.pipeline.dataset.plain import shard_bytes
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, row_fields
 from mimdata.pipeline.extractors.bert import MINILM, Encoder, encoder_folder
 
@@ -100,8 +100,8 @@ def _moments(utterances: Sequence[Utterance], modality: str) -> dict[str, Any]:
 def _shard(folder: Path, split: str, utterances: Sequence[Utterance], schema: pa.Schema) -> dict[str, Any]:
     file = folder / f"{split}-00000.parquet"
     rows = [_row(split, u) for u in utterances]
-    pq.write_table(pa.Table.from_pylist(rows, schema), file, row_group_size=128, compression="zstd")
-    content = file.read_bytes()
+    content = shard_bytes(pa.Table.from_pylist(rows, schema))
+    file.write_bytes(content)
     return {
         "file": file.name,
         "split": split,

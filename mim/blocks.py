@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
+STRETCH = 2**15  # numbers that are standardised at a time
 FLAT = 1e-6  # a feature that deviates less than this in training is constant: it is centred, not scaled
 
 
@@ -30,11 +32,45 @@ class Selected:
     tokens: bool
 
     def columns(self, dataset: Dataset) -> list[str]:
-        """The columns to read."""
+        """The columns to read beside the values."""
         names = ["clip_id", "sentiment", *(f"emotion_{name}" for name in dataset.emotions)]
-        for m in self.modalities:
-            names += [f"{m}_valid", *(f"{m}_{s}" for s in dataset.pooled(m, self.pooled))]
+        names += [f"{m}_valid" for m in self.modalities]
         return names + (["word_type", "token_ids", "token_words"] if self.tokens else [])
+
+    def values(self, dataset: Dataset) -> dict[str, list[str]]:
+        """The columns of each modality's values, which stand side by side."""
+        return {m: [f"{m}_{s}" for s in dataset.pooled(m, self.pooled)] for m in self.modalities}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What standardises the d numbers of a word: (x − mean) · factor, each repeated for r words, (r · d,)."""
+
+    mean: Float32
+    factor: Float32
+
+    def __call__(self, numbers: Float32) -> None:
+        """Standardise (n · d,) numbers where they are, as many at a time as a processor's cache holds."""
+        for at in range(0, len(numbers), len(self.mean)):
+            part = numbers[at : at + len(self.mean)]
+            np.subtract(part, self.mean[: len(part)], out=part)
+            np.multiply(part, self.factor[: len(part)], out=part)
+
+
+def scales(dataset: Dataset, selected: Selected) -> dict[str, Scale]:
+    """The scale of each column of values by the train split; none where features stay as they are.
+
+    In float32, which the values are: the mean's own rounding is no larger than theirs. Numbers that are constant in
+    training are centred.
+    """
+    found = {}
+    for name in chain(*selected.values(dataset).values()) if selected.standardise else ():
+        about = dataset.statistics(name)
+        mean, std = (np.asarray(about[k], np.float64) for k in ("mean", "std"))
+        factor = 1 / np.where(std > FLAT, std, 1.0)
+        words = max(1, STRETCH // len(mean))
+        found[name] = Scale(*(np.tile(numbers.astype(np.float32), words) for numbers in (mean, factor)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -103,11 +139,33 @@ def _cut(arrays: Sequence[npt.NDArray[T]], spans: Sequence[slice]) -> npt.NDArra
     return np.concatenate([array[span] for array, span in zip(arrays, spans, strict=True)])
 
 
-def decode(table: pa.Table, dataset: Dataset, selected: Selected) -> Block:
-    """The utterances of a table that holds the selected columns. Each number is copied once."""
+def together(blocks: Sequence[Block], values: Mapping[str, Float32]) -> Block:
+    """All utterances of some blocks as one, where their values lie in `values` already, one after another."""
+    return Block(
+        clip_ids=pa.concat_arrays([b.clip_ids for b in blocks]),
+        first=_begins(np.concatenate([b.lengths for b in blocks])),
+        values=values,
+        valid={m: np.concatenate([b.valid[m] for b in blocks]) for m in values},
+        sentiment=np.concatenate([b.sentiment for b in blocks]),
+        emotions=np.concatenate([b.emotions for b in blocks]),
+        token_first=_begins(np.concatenate([np.diff(b.token_first) for b in blocks])),
+        token_ids=np.concatenate([b.token_ids for b in blocks]),
+        token_steps=np.concatenate([b.token_steps for b in blocks]),
+    )
+
+
+def decode(table: pa.Table, dataset: Dataset, selected: Selected, values: Mapping[str, Float32]) -> Block:
+    """The utterances of a table that holds the selected columns, and of `values` {modality: (W, d)}.
+
+    Values become zero where they are not valid. Raises ValueError where there are not as many as words.
+    """
     table = table.combine_chunks()
     valid = {m: _flat(table, f"{m}_valid").astype(np.bool_) for m in selected.modalities}
-    values = {m: _values(table, dataset, m, valid[m], selected) for m in selected.modalities}
+    for m, numbers in values.items():
+        if len(numbers) != len(valid[m]):
+            raise ValueError(f"{m}_valid has {len(valid[m])} words where others have {len(numbers)}")
+        if not valid[m].all():
+            numbers[~valid[m]] = 0
     emotions = np.zeros((len(table), len(dataset.emotions)), np.float32)
     for i, name in enumerate(dataset.emotions):
         emotions[:, i] = table.column(f"emotion_{name}").to_numpy()
@@ -126,31 +184,17 @@ def decode(table: pa.Table, dataset: Dataset, selected: Selected) -> Block:
     )
 
 
-def _values(table: pa.Table, dataset: Dataset, modality: str, valid: Bool, selected: Selected) -> Float32:
-    """(W, d): the pooled statistics side by side, standardised where that is asked for, zero where not valid."""
-    dim = int(dataset.manifest.modalities[modality]["dim"])
-    statistics = dataset.pooled(modality, selected.pooled)
-    made = np.empty((len(valid), dim * len(statistics)), np.float32)
-    for i, statistic in enumerate(statistics):
-        name = f"{modality}_{statistic}"
-        part, raw = made[:, i * dim : (i + 1) * dim], _flat(table, name).reshape(len(valid), dim)
-        if selected.standardise:
-            standardise(raw, dataset.statistics(name), part)
-        else:
-            part[...] = raw
-    if not valid.all():
-        made[~valid] = 0
-    return made
-
-
-def standardise(values: npt.NDArray[Any], statistics: Mapping[str, Any], out: Float32) -> None:
-    """(values − mean) / std of each column, (n, d), into `out`; columns that are constant in training are centred.
-
-    In float32, which the values are: the mean's own rounding is no larger than theirs.
-    """
-    mean, std = (np.asarray(statistics[name], np.float64) for name in ("mean", "std"))
-    np.subtract(values, mean.astype(np.float32), out=out)
-    out *= (1 / np.where(std > FLAT, std, 1.0)).astype(np.float32)
+def values_of(table: pa.Table, dataset: Dataset, selected: Selected) -> dict[str, Float32]:
+    """{modality: (W, d)}: the values of a table that holds their columns."""
+    found, scale = {}, scales(dataset, selected)
+    for m, names in selected.values(dataset).items():
+        parts = [_flat(table, name).copy() for name in names]
+        for name, part in zip(names, parts, strict=True):
+            if name in scale:
+                scale[name](part)
+        dim = int(dataset.manifest.modalities[m]["dim"])
+        found[m] = np.concatenate([part.reshape(-1, dim) for part in parts], axis=1)
+    return found
 
 
 def _tokens(table: pa.Table, first: Int64) -> tuple[Int32, Int32, Int64]:
@@ -182,5 +226,9 @@ def _flat(table: pa.Table, name: str) -> npt.NDArray[Any]:
 
 def _offsets(table: pa.Table, name: str) -> Int64:
     """(rows + 1,) where each row's list begins in `_flat`."""
-    lengths = table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    return _begins(table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False))
+
+
+def _begins(lengths: npt.NDArray[Any]) -> Int64:
+    """Where each of some runs begins when they lie one after another, and where the last one ends."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

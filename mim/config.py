@@ -85,10 +85,10 @@ class TrainConfig:
     clip_norm: float = setting(0.0, number(0), "limit of each set's gradient norm; 0: none")
     seed: int = setting(3407, whole(0), "seed of weights, order and noise")
     shuffle_rows: int = setting(
-        4096, whole(1), "utterances that are shuffled among each other, held in memory"
+        3072, whole(1), "utterances that are shuffled among each other, held in memory"
     )
     by_length: bool = setting(False, flag(), "put utterances of like length into one update")
-    workers: int = setting(2, whole(1), "threads that decode shards")
+    workers: int = setting(2, whole(1), "threads that read shards")
     copies_gib: float = setting(
         32.0, number(0), "what decoded copies of large splits may take on this disk; 0: none"
     )

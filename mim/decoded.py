@@ -1,9 +1,9 @@
 """A split's numbers, decoded once: flat files that every process maps into memory, beside no dataset but on this disk.
 
-Nested Parquet takes longer to decode than a batch takes to copy. While the first epoch streams from the shards, what it
-decodes is also written here; later epochs, other runs and other processes copy their batches out of the mapped files.
+Shards are read a buffer at a time, found column by column and standardised. While the first epoch streams from them, what it
+reads is also written here; later epochs, other runs and other processes copy their batches out of the mapped files.
 
-    FOLDER/KEY/copy.json              [what it is: sizes, a checksum of each row group; the digest of that]
+    FOLDER/KEY/copy.json              [what it is: sizes, checksums of some row groups; the digest of that]
     FOLDER/KEY/index.arrow            clip ids, lengths, labels: one row an utterance
     FOLDER/KEY/{M}.values, {M}.valid  (W, d) float32 and (W,) bool of each modality
     FOLDER/KEY/token_ids, token_steps (K,) int32
@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Semaphore
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,11 @@ import pyarrow as pa
 
 from mimdata.mim.blocks import Block, Int64, Selected
 from mimdata.mim.dataset import Dataset
-from mimdata.mim.order import Rows
+from mimdata.mim.shards import Source
 
-FORMAT = 1
+FORMAT = 2
 ABOUT, INDEX = "copy.json", "index.arrow"
 CHECKED = 8  # row groups whose checksums are compared whenever a copy is opened
-WAITING = 32  # blocks that wait to be written
 ABANDONED = 86_400.0  # seconds after which a folder that nobody published is a crash's
 FREE = 0.5  # of the disk's free space, that a copy may take
 
@@ -115,10 +114,10 @@ def _mapped(place: Path, about: Mapping[str, Any]) -> Block:
 
 
 def _check(block: Block, about: Mapping[str, Any]) -> None:
-    """Compare some row groups with their checksums: those at both ends and some between."""
-    bounds, sums = about["groups"], about["checksums"]
-    for g in sorted({int(g) for g in np.linspace(0, len(sums) - 1, min(CHECKED, len(sums)))}):
-        if _checksum(_part(block, bounds[g], bounds[g + 1])) != sums[g]:
+    """Compare the row groups that have checksums."""
+    bounds = about["groups"]
+    for g, checksum in about["checksums"]:
+        if _checksum(_part(block, bounds[g], bounds[g + 1])) != checksum:
             raise ValueError("a checksum differs")
 
 
@@ -143,43 +142,64 @@ def _begins(lengths: npt.NDArray[Any]) -> Int64:
 class Writer:
     """Takes the blocks of a split's row groups in any order, from any thread, and publishes the copy when all are in.
 
-    A thread of its own writes, a few blocks behind. Where the disk is full or the copy would be too large, it gives up and
-    the training goes on without.
+    Where the disk is full or the copy would be too large, it gives up and the training goes on without.
     """
 
-    def __init__(self, folder: Path, key: str, rows: Rows, limit: int) -> None:
-        self._folder, self._key, self._rows, self._limit = folder, key, rows, limit
+    def __init__(self, folder: Path, key: str, source: Source, limit: int) -> None:
+        self._folder, self._key, self._source, self._limit = folder, key, source, limit
+        count = len(source.rows.groups)
+        self._ends = np.cumsum(source.rows.words)
+        self._checked = {int(g) for g in np.linspace(0, count - 1, min(CHECKED, count))}
         self._staging: Path | None = None
-        self._given_up = False
-        self._asked: set[int] = set()
         self._files: dict[str, int] = {}
+        self._asked: set[int] = set()
         self._index: dict[int, pa.Table] = {}
         self._sums: dict[int, int] = {}
         self._pieces: dict[int, tuple[Any, Any]] = {}
-        self._about: dict[str, Any] = {}
-        self._room = Semaphore(WAITING)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mimdata-copy")
+        self._lock = Lock()  # of what says whether there still is a copy to be written
         self._published: Future[bool] | None = None
+        try:
+            self._begin()
+        except OSError:
+            self._remove()
 
     def add(self, group: int, block: Block) -> None:
-        """Write the numbers of a row group to their place, soon. Waits while too many wait already."""
-        if self._given_up or group in self._asked:
+        """Write the numbers of a row group to their place, unless that was done or the copy was given up."""
+        with self._lock:
+            if self._staging is None or group in self._asked:
+                return
+            self._asked.add(group)
+            files = {name: os.dup(file) for name, file in self._files.items()}
+        try:
+            end = int(self._ends[group])
+            begin = end - int(self._source.rows.words[group])
+            for m, numbers in block.values.items():
+                _write(files[f"{m}.values"], numbers, begin * numbers.shape[1] * numbers.itemsize)
+                _write(files[f"{m}.valid"], block.valid[m], begin)
+        except OSError:
+            self._remove()
             return
-        self._asked.add(group)
-        self._room.acquire()
-        self._thread.submit(self._add, group, block).add_done_callback(lambda _: self._room.release())
+        finally:
+            for file in files.values():
+                os.close(file)
+        if group in self._checked:
+            self._sums[group] = _checksum(_part(block, 0, len(block)))
+        self._pieces[group] = block.token_ids, block.token_steps
+        self._index[group] = _index(block)  # last: this says that the group is in
 
     def lacking(self) -> list[int]:
         """The row groups that nobody has brought; none where there will be no copy."""
-        return [] if self._given_up else [g for g in range(len(self._rows.groups)) if g not in self._asked]
+        there = range(len(self._source.rows.groups)) if self._staging else ()
+        return [g for g in there if g not in self._asked]
 
     def finish(self) -> None:
         """Publish the copy if every row group is in, behind the caller's back: the disk may take seconds to hold it.
 
         A process that ends waits for it. Whatever happens, nothing half-written stays.
         """
-        self._published = self._thread.submit(self._finish)
-        self._thread.shutdown(wait=False)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="mimdata-copy")
+        self._published = thread.submit(self._finish)
+        thread.shutdown(wait=False)
 
     def published(self) -> bool:
         """Wait for what `finish` began; whether the copy is there now."""
@@ -188,28 +208,10 @@ class Writer:
     def give_up(self) -> None:
         """Remove what was written, unless it is finished."""
         if self._published is None:
-            self._given_up = True
-            self._thread.shutdown(cancel_futures=True)
             self._remove()
-
-    def _add(self, group: int, block: Block) -> None:
-        if self._given_up:
-            return
-        try:
-            self._begin(block)
-            words = int(self._rows.begins[self._rows.first[group]])
-            for m, numbers in block.values.items() if self._staging else ():
-                self._write(f"{m}.values", numbers, words * numbers.shape[1] * 4)
-                self._write(f"{m}.valid", block.valid[m], words)
-        except OSError:
-            self._remove()
-            return
-        self._index[group] = _index(block)
-        self._pieces[group] = block.token_ids, block.token_steps
-        self._sums[group] = _checksum(_part(block, 0, len(block)))
 
     def _finish(self) -> bool:
-        if self._staging is None or len(self._sums) < len(self._rows.groups):
+        if self._staging is None or len(self._index) < len(self._source.rows.groups):
             self._remove()
             return False
         try:
@@ -225,17 +227,21 @@ class Writer:
 
     def _publish(self, staging: Path) -> None:
         self._close()
-        order = range(len(self._rows.groups))
+        rows = self._source.rows
+        order = range(len(rows.groups))
         for i, name in enumerate(("token_ids", "token_steps")):
             np.concatenate([self._pieces[g][i] for g in order]).tofile(staging / name)
         index = pa.concat_tables([self._index[g] for g in order])
         with pa.OSFile(str(staging / INDEX), "wb") as sink, pa.ipc.new_file(sink, index.schema) as file:
             file.write_table(index)
-        about = self._about | {
-            "words": int(self._rows.begins[-1]),
+        about = {
+            "format": FORMAT,
+            "dims": self._source.dims,
+            "emotions": len(self._source.dataset.emotions),
+            "words": int(self._ends[-1]),
             "pieces": sum(len(ids) for ids, _ in self._pieces.values()),
-            "groups": [int(n) for n in self._rows.first],
-            "checksums": [self._sums[g] for g in order],
+            "groups": [int(n) for n in rows.first],
+            "checksums": sorted(self._sums.items()),
             "index": _digest((staging / INDEX).read_bytes()),
         }
         both = [about, _digest(json.dumps(about).encode())]
@@ -244,18 +250,13 @@ class Writer:
             _sync(written)
         staging.rename(self._folder / self._key)
 
-    def _begin(self, block: Block) -> None:
-        if self._staging is not None:
-            return
-        dims = {m: numbers.shape[1] for m, numbers in block.values.items()}
-        words = int(self._rows.begins[-1])
+    def _begin(self) -> None:
+        dims, words = self._source.dims, int(self._ends[-1])
         size = words * (4 * sum(dims.values()) + len(dims))
         self._folder.mkdir(parents=True, exist_ok=True)
         if size > min(self._limit, FREE * shutil.disk_usage(self._folder).free):
-            self._given_up = True
             return
         self._staging = Path(tempfile.mkdtemp(prefix=f".{self._key}-", dir=self._folder))
-        self._about = {"format": FORMAT, "dims": dims, "emotions": block.emotions.shape[1]}
         for m, dim in dims.items():
             for name, width in ((f"{m}.values", 4 * dim), (f"{m}.valid", 1)):
                 self._files[name] = os.open(self._staging / name, os.O_WRONLY | os.O_CREAT)
@@ -263,25 +264,26 @@ class Writer:
                 os.ftruncate(self._files[name], width * words)
 
     def _remove(self) -> None:
-        self._given_up = True
-        self._close()
-        self._pieces.clear()
-        self._index.clear()
-        if self._staging is not None:
-            shutil.rmtree(self._staging, ignore_errors=True)
-            self._staging = None
-
-    def _write(self, name: str, numbers: npt.NDArray[Any], at: int) -> None:
-        content = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data
-        while content:
-            done = os.pwrite(self._files[name], content, at)
-            content, at = content[done:], at + done
+        with self._lock:
+            self._close()
+            self._pieces.clear()
+            self._index.clear()
+            if self._staging is not None:
+                shutil.rmtree(self._staging, ignore_errors=True)
+                self._staging = None
 
     def _close(self) -> None:
         for file in self._files.values():
             with contextlib.suppress(OSError):
                 os.close(file)
         self._files.clear()
+
+
+def _write(file: int, numbers: npt.NDArray[Any], at: int) -> None:
+    content = numbers.reshape(-1).view(np.uint8).data
+    while content:
+        done = os.pwrite(file, content, at)
+        content, at = content[done:], at + done
 
 
 def _index(block: Block) -> pa.Table:

@@ -1,7 +1,7 @@
 """From a dataset version's shards to padded batches, in an order that seed and epoch alone decide (order.py).
 
-A split of at most `shuffle_rows` utterances is decoded once and stays in memory. A larger one streams from its shards,
-decoded by threads ahead of their use, and leaves a decoded copy behind (decoded.py), from which later epochs and other
+A split of at most `shuffle_rows` utterances is read once and stays in memory. A larger one streams from its shards, read
+by threads ahead of its use (shards.py), and leaves a decoded copy behind (decoded.py), from which later epochs and other
 runs take their batches. All ways give the same batches. A thread prepares batches while the model learns from others.
 """
 
@@ -24,8 +24,8 @@ from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
 from mimdata.mim.decoded import Writer, key_of, open_copy
 from mimdata.mim.memory import Memory
-from mimdata.mim.order import Rows, epoch_order, read_rows
-from mimdata.mim.shards import Find, from_block, from_blocks, from_shards, read_group
+from mimdata.mim.order import Epoch, Rows, epoch_order, read_rows
+from mimdata.mim.shards import Find, Source, from_block, from_shards, read_all, unseen
 from mimdata.pipeline.files import cache_folder
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Loading:
     steps: T; rows longer than it are cut to their first T. fixed: pad every batch to T, else only to its
     longest row, which the model takes alike. tokens: read word pieces too. labelled: leave out utterances
     without a label of `task`. by_length: put utterances of like length into one update. workers: threads that
-    decode shards. copies_gib: how much all decoded copies may take on this disk; 0 keeps none.
+    read shards. copies_gib: how much all decoded copies may take on this disk; 0 keeps none.
     """
 
     modalities: tuple[str, ...]
@@ -52,7 +52,7 @@ class Loading:
     fixed: bool = False
     labelled: bool = True
     task: str = "sentiment"
-    shuffle_rows: int = 4096
+    shuffle_rows: int = 3072
     pin: bool = False
     by_length: bool = False
     workers: int = 2
@@ -116,13 +116,13 @@ class Feed:
         """
         size = self.loading.batch_size
         whole = size * accumulate * processes
-        order = self._order(shuffle, whole)
+        epoch = self._epoch(shuffle, whole)
+        order = epoch.order
         begin = self._begin(shuffle, start * whole)
         sizes = [min(whole, len(order) - at) for at in range(begin, len(order), whole)]
         mine = [_mine(at, order, whole, size * accumulate, process) for at in range(begin, len(order), whole)]
-        made = self._made(
-            np.concatenate([np.zeros(0, np.int64), *mine]), mine, begin=begin, write=process == 0
-        )
+        part = Epoch(np.concatenate([np.zeros(0, np.int64), *mine]), epoch.buffer)
+        made = self._made(part, mine, write=process == 0 and begin == 0)
         done = begin
         with _ahead(made, AHEAD) as prepared:
             for pieces, n in zip(prepared, sizes, strict=True):
@@ -145,7 +145,7 @@ class Feed:
         """Go on there, with any number of workers and processes, at the next `updates` of the same shuffle."""
         self._state = {"shuffle": state["shuffle"], "utterances": int(state["utterances"]), "resume": True}
 
-    def _order(self, shuffle: tuple[int, int] | None, whole: int) -> Int64:
+    def _epoch(self, shuffle: tuple[int, int] | None, whole: int) -> Epoch:
         loading, rows = self.loading, self.rows
         kept = rows.labelled if loading.labelled else np.ones(len(rows.labelled), np.bool_)
         return epoch_order(rows, kept, shuffle, loading.shuffle_rows, whole if loading.by_length else 0)
@@ -156,14 +156,14 @@ class Feed:
             return int(state["utterances"])
         return start
 
-    def _made(
-        self, order: Int64, updates: list[Int64], *, begin: int, write: bool
-    ) -> Iterator[tuple[Batch, ...]]:
-        """The pieces of each update; `order` holds the updates' utterances one after another."""
+    def _made(self, epoch: Epoch, updates: list[Int64], *, write: bool) -> Iterator[tuple[Batch, ...]]:
+        """The pieces of each update; the epoch's order holds the updates' utterances one after another."""
         loading, size = self.loading, self.loading.batch_size
         dims = self.dataset.dims(loading.modalities, loading.pooled)
         memory = Memory(pin=loading.pin)  # of this epoch's thread alone
-        with self._source(order, begin=begin, write=write) as find:
+        if not updates:
+            return
+        with self._find(epoch, write=write) as find:
             for places in updates:
                 yield tuple(
                     collate(
@@ -177,17 +177,21 @@ class Feed:
                     for at in range(0, len(places), size)
                 )
 
-    def _source(self, order: Int64, *, begin: int, write: bool) -> AbstractContextManager[Find]:
+    def _find(self, epoch: Epoch, *, write: bool) -> AbstractContextManager[Find]:
         if len(self.rows.labelled) <= self.loading.shuffle_rows:
-            return nullcontext(from_blocks(self._memory, self.rows))
+            return nullcontext(from_block(self._memory))
         copy = self._copy()
         if copy is not None:
             return nullcontext(from_block(copy))
-        return self._streamed(order, write=write and begin == 0)
+        return self._streamed(epoch, write=write)
 
     @cached_property
-    def _memory(self) -> list[Block]:
-        return [read_group(self.dataset, self.loading.selected, group) for group in self.rows.groups]
+    def _source(self) -> Source:
+        return Source(self.dataset, self.loading.selected, self.rows)
+
+    @cached_property
+    def _memory(self) -> Block:
+        return read_all(self._source, self.loading.workers)
 
     @cached_property
     def _place(self) -> tuple[Path, str]:
@@ -204,19 +208,16 @@ class Feed:
         return getattr(self, "_mapped", None)
 
     @contextmanager
-    def _streamed(self, order: Int64, *, write: bool) -> Iterator[Find]:
+    def _streamed(self, epoch: Epoch, *, write: bool) -> Iterator[Find]:
         """From the shards; a whole epoch of them is written as a copy, if copies are kept."""
-        loading, limit = self.loading, int(self.loading.copies_gib * GIB)
-        writer = Writer(*self._place, self.rows, limit) if write and limit else None
-        seen = writer.add if writer else lambda _group, _block: None
+        source, limit = self._source, int(self.loading.copies_gib * GIB)
+        writer = Writer(*self._place, source, limit) if write and limit else None
         try:
-            with from_shards(
-                self.dataset, loading.selected, self.rows, order, loading.shuffle_rows, loading.workers, seen
-            ) as find:
+            with from_shards(source, epoch, self.loading.workers, writer.add if writer else unseen) as find:
                 yield find
             if writer:
                 for group in writer.lacking():  # those in which no utterance takes part
-                    writer.add(group, read_group(self.dataset, loading.selected, self.rows.groups[group]))
+                    writer.add(group, source.read(group, source.room(int(self.rows.words[group]))))
                 writer.finish()
                 self._writer = writer
         finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mimdata.mim.batch import Batch
-from mimdata.mim.blocks import Selected, decode
+from mimdata.mim.blocks import Selected, decode, values_of
 from mimdata.mim.checkpoint import Description
 from mimdata.mim.collate import collate
 from mimdata.mim.dataset import Dataset
@@ -46,8 +47,9 @@ def one_clip(dataset: Dataset, clip_id: str, description: Description) -> OneCli
         row = pc.index(pq.read_table(file, columns=["clip_id"]).column(0), clip_id).as_py()
         if row < 0:
             continue
-        table = pq.read_table(file, columns=[*selected.columns(dataset), *WORDS, *ABOUT]).take([row])
-        block = decode(table, dataset, selected)
+        values = chain(*selected.values(dataset).values())
+        table = pq.read_table(file, columns=[*selected.columns(dataset), *values, *WORDS, *ABOUT]).take([row])
+        block = decode(table, dataset, selected, values_of(table, dataset, selected))
         lists = (table.column(name)[0].as_py() for name in WORDS)
         words = [
             dict(zip(("word", "start", "end", "status"), w, strict=True)) for w in zip(*lists, strict=True)

@@ -2,13 +2,12 @@
 
 The row groups of a split are shuffled and dealt into buffers of at least `shuffle_rows` utterances; those of a buffer
 are shuffled among each other. A split of at most `shuffle_rows` utterances is so shuffled as a whole, and a larger one
-is read once an epoch with two buffers in memory. Where the utterances come from (shards, memory, a decoded copy), how
-many workers decode and how many processes train changes nothing of it.
+is read once an epoch with two buffers in memory. How many workers read and how many processes train changes nothing of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,9 +45,9 @@ class Rows:
     labelled: Bool
 
     @cached_property
-    def begins(self) -> Int64:
-        """(n + 1,) where each utterance's words begin among those of the split."""
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
+    def words(self) -> Int64:
+        """(g,) words of each row group."""
+        return np.diff(np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])[self.first])
 
     def census(self, steps: int) -> Census:
         """Count them."""
@@ -83,24 +82,38 @@ def read_rows(dataset: Dataset, split: str, task: str) -> Rows:
     return Rows(groups, np.cumsum(sizes), np.concatenate(lengths), np.concatenate(labelled))
 
 
-def buffers(rows: Rows, kept: Bool, shuffle: tuple[int, int] | None, shuffle_rows: int) -> Iterator[Int64]:
-    """The places of the kept utterances in the order of the epoch, a buffer at a time.
+@dataclass(frozen=True)
+class Epoch:
+    """order: the places of the utterances as they come; buffer (g,): which one each row group is dealt into, or −1."""
+
+    order: Int64
+    buffer: Int64
+
+
+def buffers(rows: Rows, kept: Bool, shuffle: tuple[int, int] | None, shuffle_rows: int) -> Epoch:
+    """The kept utterances a buffer at a time. Row groups without any are in none.
 
     `shuffle` is (seed, epoch), None for the dataset's own order.
     """
     generator = None if shuffle is None else np.random.default_rng(shuffle)
-    order = range(len(rows.groups)) if generator is None else generator.permutation(len(rows.groups))
-    parts: list[Int64] = []
-    held = 0
-    for i in order:
+    groups = range(len(rows.groups)) if generator is None else generator.permutation(len(rows.groups))
+    done, parts = [np.zeros(0, np.int64)], []
+    buffer = np.full(len(rows.groups), -1)
+    number = held = 0
+    for i in groups:
         begin, end = rows.first[i], rows.first[i + 1]
-        parts.append(begin + np.flatnonzero(kept[begin:end]))
-        held += len(parts[-1])
+        part = begin + np.flatnonzero(kept[begin:end])
+        if not len(part):
+            continue
+        parts.append(part)
+        buffer[i] = number
+        held += int(end - begin)
         if held >= shuffle_rows:
-            yield _shuffled(parts, generator)
-            parts, held = [], 0
-    if held:
-        yield _shuffled(parts, generator)
+            done.append(_shuffled(parts, generator))
+            parts, held, number = [], 0, number + 1
+    if parts:
+        done.append(_shuffled(parts, generator))
+    return Epoch(np.concatenate(done), buffer)
 
 
 def _shuffled(parts: Sequence[Int64], generator: np.random.Generator | None) -> Int64:
@@ -110,15 +123,16 @@ def _shuffled(parts: Sequence[Int64], generator: np.random.Generator | None) -> 
 
 def epoch_order(
     rows: Rows, kept: Bool, shuffle: tuple[int, int] | None, shuffle_rows: int, by_length: int = 0
-) -> Int64:
-    """The places of all kept utterances in the order of the epoch.
+) -> Epoch:
+    """All kept utterances in the order of the epoch.
 
     by_length: utterances of an update whose lengths should be alike, 0 for no such wish. Of WINDOW updates in a row
     the utterances are then sorted by length, cut into updates, and the updates shuffled.
     """
-    order = np.concatenate([np.zeros(0, np.int64), *buffers(rows, kept, shuffle, shuffle_rows)])
-    if not by_length or shuffle is None:
-        return order
+    dealt = buffers(rows, kept, shuffle, shuffle_rows)
+    order = dealt.order
+    if not by_length or not len(order) or shuffle is None:
+        return dealt
     generator = np.random.default_rng((*shuffle, by_length))
     done = []
     for at in range(0, len(order), by_length * WINDOW):
@@ -130,4 +144,4 @@ def epoch_order(
             updates.reshape(-1),
             window[whole:],
         ]  # what is left over stays last: the updates keep their places
-    return np.concatenate(done)
+    return Epoch(np.concatenate(done), dealt.buffer)

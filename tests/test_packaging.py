@@ -18,6 +18,7 @@ LIGHT = {
     "mimdata.pipeline.errors",
     "mimdata.pipeline.files",
     "mimdata.pipeline.dataset.manifest",
+    "mimdata.pipeline.dataset.plain",
     "mimdata.pipeline.dataset.schema",
     "mimdata.pipeline.terminal",
 }

@@ -19,7 +19,7 @@ from typing import Any
 
 from mimdata.pipeline.errors import MimdataError
 
-FORMAT = 2
+FORMAT = 3  # 3: values are plain (plain.py)
 FILE = "manifest.json"
 LATEST = "latest"
 LAST = "last"  # beside the corpora's folders: the corpus whose version was published last

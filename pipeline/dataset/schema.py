@@ -86,8 +86,13 @@ def value_leaves(schema: pa.Schema) -> list[str]:
     for field in schema:
         inner = field.type.value_type if pa.types.is_list(field.type) else field.type
         if pa.types.is_fixed_size_list(inner):
-            found.append(f"{field.name}.list.element.list.element")
+            found.append(value_leaf(field.name))
     return found
+
+
+def value_leaf(name: str) -> str:
+    """The path of the Parquet column that holds the numbers of a column of (w, d) values."""
+    return f"{name}.list.element.list.element"
 
 
 def row_fields(modalities: Mapping[str, tuple[int, Sequence[str]]], tokens: bool) -> list[pa.Field]:

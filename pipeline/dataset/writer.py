@@ -16,25 +16,17 @@ from mimdata.pipeline.config import DatasetConfig
 from mimdata.pipeline.dataset.card import write_card
 from mimdata.pipeline.dataset.lineage import write_lineage
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
+from mimdata.pipeline.dataset.plain import shard_bytes
 from mimdata.pipeline.dataset.pooling import ROWS
-from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields, value_leaves
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields
 from mimdata.pipeline.dataset.statistics import Moments, matrix, valid_words
 from mimdata.pipeline.progress import Advance
 from mimdata.pipeline.records import SPLITS, Clip
 from mimdata.pipeline.store.fingerprint import canonical, digest
 from mimdata.pipeline.store.folder import Folder
-from mimdata.pipeline.store.parquet import to_bytes
 from mimdata.pipeline.store.parts import OUTCOME, Location, read_rows
 
 UNSPLIT = "unsplit"  # the shard name of clips without a split
-ROW_GROUP = 128
-# Parquet's settings are part of the bytes, and so of the digest.
-PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 3,
-    "use_dictionary": False,
-    "row_group_size": ROW_GROUP,
-}
 
 
 @dataclass(frozen=True)
@@ -161,10 +153,7 @@ def _label_row(clip: Clip, emotions: Sequence[str]) -> dict[str, Any]:
 
 
 def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dict[str, Any]:
-    # The four bytes of a number apart: what compresses (signs, exponents) is not mixed with what does not.
-    content = to_bytes(
-        table, **PARQUET, column_encoding=dict.fromkeys(value_leaves(table.schema), "BYTE_STREAM_SPLIT")
-    )
+    content = shard_bytes(table)
     staging.write(name, content)
     return {
         "file": name,

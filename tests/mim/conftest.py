@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
 from mimdata.mim.batch import Batch
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of
+from mimdata.pipeline.dataset.plain import shard_bytes
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields, row_fields
 
 
@@ -99,8 +99,8 @@ def write(
         for number, first in enumerate(range(0, len(mine), shard_rows)):
             file = folder / f"{split}-{number:05d}.parquet"
             chunk = [_columns(row, modalities) for row in mine[first : first + shard_rows]]
-            pq.write_table(pa.Table.from_pylist(chunk, schema), file, row_group_size=row_group)
-            content = file.read_bytes()
+            content = shard_bytes(pa.Table.from_pylist(chunk, schema), row_group)
+            file.write_bytes(content)
             shards.append(
                 {
                     "file": file.name,

@@ -37,7 +37,7 @@ def test_mim_imports_nothing_that_a_bare_gpu_box_lacks() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('mimdata.pipeline.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    light = ("dataset", "dataset.manifest", "errors", "files", "terminal")
+    light = ("dataset", "dataset.manifest", "dataset.plain", "dataset.schema", "errors", "files", "terminal")
     assert done.stdout.strip() == str([f"mimdata.pipeline.{name}" for name in light])
 
 
