@@ -1,8 +1,8 @@
 """Which Parquet layout decodes fastest? One shard's values, word-aligned, as each layout and encoding, read from memory.
 
-    python benchmarks/bench_parquet.py
+    python benchmarks/bench_parquet.py [--data ../shared/data]
 
-Writes its section of docs/performance.md; `pipeline/dataset/schema.py` and `plain.py` hold what was chosen.
+Where the folder holds MOSI's word-aligned validation fold, also what its features take on the disk. Writes its section of docs/performance.md; `pipeline/dataset/schema.py` and `plain.py` hold what was chosen.
 """
 
 from __future__ import annotations
@@ -68,9 +68,11 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    )
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[1] / ".." / "shared" / "data")
+    fold = parser.parse_args().data / "mosi" / "dev229_wordaligned.npz"
     random = np.random.default_rng(0)
     lengths = random.integers(SHORTEST, LONGEST + 1, ROWS)
     begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
@@ -110,7 +112,8 @@ def main() -> None:
         "benchmarks/bench_parquet.py",
         f"{ROWS:,} utterances of {SHORTEST} to {LONGEST} words, {'/'.join(map(str, DIMS))} random float32 a word; one thread, "
         "no dictionary; medians of 5 reads out of memory, in turn. Random numbers compress worse than features do.\n\n"
-        + markdown(("layout", "encoding", "rows a group", "utterances/s", "size against the numbers'"), rows),
+        + markdown(("layout", "encoding", "rows a group", "utterances/s", "size against the numbers'"), rows)
+        + (_sizes(fold) if fold.exists() else ""),
         ("mimdata", "pyarrow"),
     )
 
@@ -130,6 +133,22 @@ def _written(
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=group, use_dictionary=False, **how, **encoding)
     return pa.py_buffer(file.getvalue())
+
+
+def _sizes(fold: Path) -> str:
+    """What real features take in the layout that was chosen, as it is written and compressed instead."""
+    with np.load(fold) as about:
+        begins = np.concatenate([[0], np.cumsum(about["length"])]).astype(np.int32)
+        features = {name: np.ascontiguousarray(about[name]) for name in ("visual", "acoustic")}
+    rows = []
+    for name, values in features.items():
+        plain = len(shard_bytes(pa.table({name: chosen(values, begins)})))
+        small = len(_written(chosen, [values], begins, 128, **ENCODINGS["split bytes, zstd"]))
+        rows.append((name, values.shape[1], f"{plain / values.nbytes:.2f}", f"{small / values.nbytes:.2f}"))
+    return (
+        "\n\nReal features, MOSI's validation fold (z-scored FACET and COVAREP): size against the numbers'.\n\n"
+        + markdown(("", "numbers a word", "as it is written", "split bytes, zstd"), rows)
+    )
 
 
 def _copy(path: Path, begins: npt.NDArray[np.int32]) -> None:
