@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from mimdata.pipeline.records import Clip
@@ -17,7 +16,8 @@ from mimdata.pipeline.store.parts import Failure
 from mimdata.pipeline.store.sources import Sources
 from mimdata.pipeline.work import ClipWork, Limits, MediaTask, Want
 
-CLIPS_PER_TASK = 16  # what a crash can cost at most, and what keeps the workers equally busy
+CLIPS_PER_TASK = 16  # what a crash can cost at most
+ROUNDS = 2  # of tasks that each worker still has before it, when they begin to get smaller
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,25 @@ def tasks(
     sources: Sources,
     resources: Resources,
     limits: Limits,
+    workers: int = 1,
 ) -> list[MediaTask]:
     """Tasks of up to CLIPS_PER_TASK clips of one source file, so that each worker stays with one file.
 
-    The first clip goes alone: there is something to see soon, and what is wrong with every clip shows at once.
+    The first clip goes alone: there is something to see soon, and what is wrong with every clip shows at once. The last
+    tasks get smaller and smaller, so that all workers end at about the same time (guided self-scheduling, Polychronopoulos
+    and Kuck 1987).
     """
     by_source: defaultdict[str, list[ClipWork]] = defaultdict(list)
     for item in work:
         by_source[item.clip.source].append(item)
+    left = sum(map(len, by_source.values()))
     made: list[MediaTask] = []
     for source, items in by_source.items():
         path = root / source
-        cuts = [0, *range(0 if made else 1, len(items), CLIPS_PER_TASK), len(items)]
-        for chunk in (tuple(items[first:last]) for first, last in pairwise(cuts) if first < last):
+        while items:
+            size = min(CLIPS_PER_TASK, -(-left // (ROUNDS * workers))) if made else 1
+            chunk, items = tuple(items[:size]), items[size:]
+            left -= len(chunk)
             used = {kind: steps[kind] for kind in steps if any(kind in item.wants for item in chunk)}
             made.append(MediaTask(store, path, sources.stamp_of(path), chunk, used, resources, limits))
     return made

@@ -34,7 +34,9 @@ def media_stage(run: Run, steps: Mapping[str, Step], label: str) -> list[Account
     indexes = {kind: Index(run.store, kind) for kind in steps}
     work = list(missing(planned, indexes, retry_failed=run.options.retry_failed))
     limits = Limits(run.config.clip_seconds, run.stop.name)
-    todo = tasks(work, run.media_root, run.store, steps, run.sources, run.resources, limits)
+    todo = tasks(
+        work, run.media_root, run.store, steps, run.sources, run.resources, limits, run.workers.expected
+    )
     transient, busy = _compute(run, label, run_media_task, todo, indexes)
     asked = {kind: {item.wants[kind].key for item in work if kind in item.wants} for kind in steps}
     seconds = time.perf_counter() - began

@@ -66,11 +66,27 @@ def test_a_task_holds_clips_of_one_file_and_the_first_task_one_clip(root: Path) 
     found = tasks(
         work, root, made.store, {"words": FakeAligner()}, made.sources, made.resources, Limits(60, "stop")
     )
-    assert [len(task) for task in found] == [1, 16, 4, 16, 4]
+    assert [len(task) for task in found] == [1, 16, 4, 10, 5, 3, 1, 1]
     assert all(len({work.clip.source for work in task.clips}) == 1 for task in found)
     assert sorted(work.clip.clip_id for task in found for work in task.clips) == sorted(
         clip.clip_id for clip in clips
     )
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_workers_end_at_about_the_same_time(root: Path, workers: int) -> None:
+    clips = make_clips(root, 300, videos=20)
+    made = make_run(root, root.parent / "store", clips)
+    work = [ClipWork(clip, {"words": Want(clip.clip_id, "")}) for clip in clips]
+    found = tasks(
+        work, root, made.store, {}, made.sources, made.resources, Limits(60, "stop"), workers=workers
+    )
+    busy = [0.0] * workers
+    for task in found:  # each goes to whoever is free first
+        busy[busy.index(min(busy))] += len(task)
+    assert sum(busy) == 300
+    assert max(busy) - min(busy) <= 1  # clips
+    assert len(found) < 20 + 7 * 2 * workers  # and few of them are small
 
 
 def test_changed_bytes_cost_the_steps_that_read_them(root: Path, clips: list[Clip]) -> None:
