@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,31 @@ from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
 
 LABELS, WORDS = "labels", "words"
-BATCH = 256  # rows of a shard that are in memory at once
 
 
-def export_csd(version: Folder, manifest: Manifest, folder: Path) -> list[Path]:
-    """Write the sequences of a version; returns their paths. Raises MimdataError for a modality of a name in use."""
+@dataclass(frozen=True)
+class Exported:
+    """The files that were written; how many words have no place in time, and so are in none of them."""
+
+    files: tuple[Path, ...]
+    words_without_times: int
+
+
+def export_csd(version: Folder, manifest: Manifest, folder: Path) -> Exported:
+    """Write the sequences of a version.
+
+    Raises MimdataError for a modality of a name in use, and for a version whose words have no times.
+    """
     taken = {LABELS, WORDS} & set(manifest.modalities)
     if taken:
         raise MimdataError(
             f"the modality {taken.pop()!r} would overwrite a sequence of the same name: export cannot tell them apart"
+        )
+    words, timed = _words(version, manifest)
+    if words and not timed:
+        raise MimdataError(
+            f"no word of {manifest.content['corpus']} {manifest.version} has a time, and a computational sequence is features in "
+            "time: pickles carry none. Export it as a pickle, or align its recordings"
         )
     folder.mkdir(parents=True, exist_ok=True)
     places = _places(version, manifest)
@@ -55,7 +72,23 @@ def export_csd(version: Folder, manifest: Manifest, folder: Path) -> list[Path]:
         }
         write_csd(path, name, _entries(version, manifest, name, places), described)
         made.append(path)
-    return made
+    return Exported(tuple(made), words - timed)
+
+
+def _words(version: Folder, manifest: Manifest) -> tuple[int, int]:
+    """Words of all utterances, and those that have a time."""
+    words = timed = 0
+    for shard in manifest.shards:
+        table = _read(version, shard["file"], ["word_start", "word_end", "word_type"])
+        is_word = _list(table, "word_type") == "word"
+        words += int(is_word.sum())
+        timed += int((is_word & np.isfinite(_times(table)).all(axis=1)).sum())
+    return words, timed
+
+
+def _times(row: pa.Table) -> npt.NDArray[np.float64]:
+    """(w, 2) where each word begins and ends, in seconds from its utterance's start; NaN where that is not known."""
+    return np.stack([_list(row, "word_start"), _list(row, "word_end")], axis=1).astype(np.float64)
 
 
 def _places(version: Folder, manifest: Manifest) -> dict[str, list[tuple[str, int]]]:
@@ -131,10 +164,8 @@ def _part(row: pa.Table, manifest: Manifest, name: str) -> tuple[npt.NDArray[np.
     start = row.column("start")[0].as_py() or 0.0
     if name == LABELS:
         return _label(row, manifest, start)
-    times = np.stack([_list(row, "word_start"), _list(row, "word_end")], axis=1).astype(np.float64) + start
-    known = np.isfinite(times).all(axis=1) & (
-        np.array(row.column("word_type")[0].as_py(), dtype=object) == "word"
-    )
+    times = _times(row) + start
+    known = np.isfinite(times).all(axis=1) & (_list(row, "word_type") == "word")
     if name == WORDS:
         words = np.array([word.encode() for word in row.column("words")[0].as_py()], dtype=object)
         return times[known], words[known].reshape(-1, 1)
@@ -146,10 +177,8 @@ def _part(row: pa.Table, manifest: Manifest, name: str) -> tuple[npt.NDArray[np.
     return times[there], values[there]
 
 
-def _list(row: pa.Table, name: str) -> npt.NDArray[np.float32]:
-    found: npt.NDArray[np.float32] = (
-        row.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    )
+def _list(row: pa.Table, name: str) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = row.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return found
 
 

@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
-from mimdata.pipeline.corpora.csd import CsdCorpus, counted_in_words, sort_files
+from mimdata.pipeline.corpora.csd import CsdCorpus, counted_in_words, entries_of, sort_files
 from mimdata.pipeline.csd_export import export_csd
 from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import ClipError, MimdataError
@@ -33,7 +34,8 @@ def clips(root: Path) -> tuple[dict[str, Clip], list[Problem]]:
 def test_mosi_words_and_labels_are_joined(shared_data: Path) -> None:
     """Against the published join, which had the transcripts."""
     root = shared_data / "mosi"
-    assert counted_in_words(sort_files(root))
+    files = sort_files(root)
+    assert counted_in_words(files, entries_of(files))
     found, problems = clips(root)
     assert (len(found), len(problems)) == (2197, 2)
     by_start = {(c.video_id, k): c for c in found.values() for k in [c.segment]}
@@ -104,6 +106,91 @@ def test_words_out_of_order_and_without_length_are_put_right(tmp_path: Path) -> 
     assert clips(tmp_path)[0]["a[0]"].text == "it good"
 
 
+COUNTED = [(f"w{i}", float(i), i + 1.0) for i in range(12)]  # labels on word boundaries, one word too early
+
+
+@pytest.mark.parametrize("harm", ["none", "nan", "negative", "out of order"])
+def test_words_are_counted_in_order_of_time_whatever_stands_between_them(tmp_path: Path, harm: str) -> None:
+    words = list(COUNTED)
+    if harm == "nan":
+        words.insert(4, ("nan", np.nan, 4.5))
+    elif harm == "negative":
+        words.insert(4, ("back", 4.9, 4.1))
+    elif harm == "out of order":
+        words = words[6:] + words[:6]
+    words_csd(tmp_path, a=words)
+    labels_csd(tmp_path, a=[(0.0, 3.0, 1.0), (4.0, 8.0, -1.0), (np.nan, 9.0, 0.5)])
+    found, problems = clips(tmp_path)
+    assert {name: clip.text for name, clip in found.items()} == {"a[0]": "w1 w2 w3", "a[1]": "w5 w6 w7 w8"}
+    assert [(p.cause, p.clip_id) for p in problems] == [("no words", "a[2]")]
+
+
+def test_words_of_no_length_are_left_out(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=[("it", 0.4, 0.6), ("um", 0.7, 0.7), ("good", 1.2, 1.6)])
+    labels_csd(tmp_path, a=[(0.33, 1.7, 1.0)])
+    assert clips(tmp_path)[0]["a[0]"].text == "it good"
+
+
+def test_emotions_go_by_the_names_of_their_columns(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=SPOKEN)
+    values = np.array([[0.5, 3.0, np.nan, 1.0]], np.float32)
+    names = {"dimension names": ["sentiment", "anger", "disgust", "happy"]}
+    write_csd(
+        tmp_path / "Labels.csd", "Labels", [("a", TimedFeatures(np.array([[0.05, 1.0]]), values))], names
+    )
+    clip = clips(tmp_path)[0]["a[0]"]
+    assert (clip.sentiment, clip.emotions) == (0.5, {"anger": 3.0, "happy": 1.0})
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(1, {}), (3, {}), (7, {"happy": 1, "sad": 2, "fear": 6})])
+def test_columns_without_names_are_mosei_s_seven_or_a_sentiment(
+    tmp_path: Path, columns: int, expected: dict[str, float]
+) -> None:
+    words_csd(tmp_path, a=SPOKEN)
+    values = np.arange(columns, dtype=np.float32)[None]
+    write_csd(tmp_path / "Labels.csd", "Labels", [("a", TimedFeatures(np.array([[0.05, 1.0]]), values))])
+    clip = clips(tmp_path)[0]["a[0]"]
+    assert clip.sentiment == 0
+    assert {name: clip.emotions[name] for name in expected} == expected
+    assert len(clip.emotions) == (6 if expected else 0)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_entries_of_segments_are_segments_of_their_video(tmp_path: Path, own: bool) -> None:
+    """As the SDK's align leaves them: an entry a segment, times of the video."""
+    if own:
+        words_csd(tmp_path, **{"a[0]": SPOKEN[:4], "a[1]": SPOKEN[4:], "b[7]": SPOKEN})
+    else:
+        words_csd(tmp_path, a=SPOKEN, b=SPOKEN)
+    labels_csd(
+        tmp_path, **{"a[0]": [(0.05, 1.0, 1.5)], "a[1]": [(1.05, 1.95, -2.0)], "b[7]": [(0.0, 2.0, 0.0)]}
+    )
+    (tmp_path / "folds.json").write_text(json.dumps({"train": ["a"], "test": ["b"]}))
+    found, problems = clips(tmp_path)
+    assert not problems
+    assert {name: (c.video_id, c.segment, c.split, c.text) for name, c in found.items()} == {
+        "a[0]": ("a", 0, "train", "it was"),
+        "a[1]": ("a", 1, "train", "good"),
+        "b[7]": ("b", 7, "test", "it was good"),
+    }
+
+
+def test_a_damaged_first_entry_costs_its_video_alone(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=SPOKEN, b=SPOKEN)
+    labels_csd(tmp_path, a=[(0.05, 1.0, 1.5)], b=[(0.05, 1.0, 1.5)])
+    frames = TimedFeatures(np.array([[0.4, 0.6]]), np.ones((1, 2), np.float32))
+    write_csd(tmp_path / "COVAREP.csd", "covarep", [("a", frames), ("b", frames)])
+    for name, root in (("Words", "words"), ("COVAREP", "covarep")):
+        with h5py.File(tmp_path / f"{name}.csd", "r+") as file:
+            del file[f"{root}/data/a/intervals"]
+            file[f"{root}/data/a/intervals"] = np.zeros((9, 2))
+    found, problems = clips(tmp_path)
+    assert list(found) == ["b[0]"]
+    assert [p.cause for p in problems] == ["damaged entry"]
+    step = CsdExtractor(modality="audio", file=str(tmp_path / "COVAREP.csd"))
+    assert step.feature_names == ("audio_0", "audio_1")
+
+
 def test_a_folder_without_words_or_labels_says_what_it_needs(tmp_path: Path) -> None:
     words_csd(tmp_path, a=SPOKEN)
     with pytest.raises(MimdataError, match=r"one of labels, found 1 and 0 among Words\.csd"):
@@ -138,6 +225,15 @@ def test_an_entry_of_the_clips_own_counts_from_its_start(tmp_path: Path) -> None
         tmp_path / "f.csd", "f", [("a[0]", own), ("a", TimedFeatures(np.zeros((0, 2)), np.zeros((0, 2))))]
     )
     assert extract(tmp_path / "f.csd", a_clip()).times.tolist() == [[0.0, 0.5]]
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_an_entry_of_the_clips_own_with_the_videos_times_lies_where_they_say(
+    tmp_path: Path, shift: float
+) -> None:
+    times = np.array([[0.1, 0.4], [0.4, 0.9]]) + shift
+    write_csd(tmp_path / "f.csd", "f", [("a[0]", TimedFeatures(times, np.ones((2, 2), np.float32)))])
+    assert extract(tmp_path / "f.csd", a_clip()).times == pytest.approx(np.array([[0.1, 0.4], [0.4, 0.9]]))
 
 
 def test_the_clips_of_a_video_read_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +329,40 @@ def test_what_is_exported_comes_back_the_same(exported: tuple[Path, Versions], t
         assert row["sentiment"] == pytest.approx(old["sentiment"])
         assert np.allclose(row["audio_mean"], old["audio_mean"], rtol=0, atol=1e-6)
         assert np.allclose(np.diff(row["word_start"]), np.diff(old["word_start"]), atol=1e-5)
+
+
+def test_emotions_come_back_under_their_names(tmp_path: Path) -> None:
+    corpus = little(tmp_path)
+    for i, row in enumerate(corpus.rows):
+        row |= {"emotion_happy": i % 3, "emotion_anger": (i + 1) % 3}
+    corpus.write()
+    corpus.rebuild(pooling={"weights": "mean", "statistics": ["mean"]})
+    versions = Versions(Folder(str(corpus.store)), "manifest")
+    export_csd(*versions.find("latest"), tmp_path / "csd")
+    Command(tmp_path)(
+        "import", "csd", str(tmp_path / "csd"), "--corpus", "back", "--store", "store", "--workers", "0"
+    )
+    after = rows(Versions(Folder(str(tmp_path / "store")), "back"))
+    for clip_id, row in rows(versions).items():
+        for name in ("happy", "anger"):
+            assert after[clip_id][f"emotion_{name}"] == row[f"emotion_{name}"]
+    assert {row["emotion_happy"] for row in after.values()} == {0, 1, 2}
+
+
+def test_a_version_without_times_is_no_sequence(tmp_path: Path, shared_data: Path) -> None:
+    call = Command(tmp_path)
+    call(
+        "import",
+        "pickle",
+        str(shared_data / "mosi" / "dev229_misa_form.pkl"),
+        "--split",
+        "valid",
+        "--store",
+        "store",
+    )
+    done = call("export", "csd", "latest", "--store", "store", "-o", "out", code=1)
+    assert "has a time" in done.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_is_a_command(exported: tuple[Path, Versions], tmp_path: Path) -> None:

@@ -91,5 +91,8 @@ def export_command(version: str, corpus: str | None, store: str | None, output: 
     from mimdata.pipeline.commands.versions import versions_of
     from mimdata.pipeline.csd_export import export_csd
 
-    for path in export_csd(*versions_of(corpus, store).find(version), output):
+    done = export_csd(*versions_of(corpus, store).find(version), output)
+    for path in done.files:
         say(path)
+    if done.words_without_times:
+        say(f"{done.words_without_times:,} words have no time and are left out.")

@@ -1,21 +1,26 @@
 """Computational sequences as a corpus: words in time and labelled segments from two .csd files of one folder.
 
-    ROOT/*Words*.csd     a word an entry, with its interval (the SDK's TimestampedWords)
-    ROOT/*Labels*.csd    a labelled segment an entry: sentiment, or MOSEI's seven dimensions
+    ROOT/*Words*.csd     entries of words, each with its interval (the SDK's TimestampedWords)
+    ROOT/*Labels*.csd    entries of labelled segments: sentiment, and emotions by the names of the dimensions
     ROOT/folds.json      splits by video; without it the official folds of MOSI and MOSEI, where they know the videos
 
 Features of the same folder come through the extractor `csd`.
+
+Entries are videos. Those of a file that the SDK has aligned are segments, `video[k]`, with the video's times; they are the
+segment k of that video, with the words of an entry of the same name or else of the video.
 
 How segments and words of a video belong together. CMU-MOSI's label intervals lie on the boundaries of its words, but one
 word too early: a segment starts where the word before it starts, and ends where its last word starts. So where a video's
 label boundaries are boundaries of words, they are counted in words and moved on by one, else a word is in the segment
 that holds its middle. Against the join through the transcripts, which are not in these files, 1,936 of MOSI's 2,199
-segments have exactly their words, and 99.5% of all words are in their segment (tests/test_import_csd.py).
+segments have exactly their words, and 99.5% of all words are in their segment (tests/test_csd_exchange.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +33,14 @@ from mimdata.pipeline.corpora.mosei_labels import DIMENSIONS
 from mimdata.pipeline.corpora.splits import FILE_NAME, read_folds
 from mimdata.pipeline.corpora.timed_words import SILENCES
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.formats.csd import ComputationalSequence, read_csd
+from mimdata.pipeline.formats.csd import ComputationalSequence, TimedFeatures, dimension_names, read_csd
 from mimdata.pipeline.records import Clip, GivenWord, Problem, Split
 
 SAME = 1e-3  # seconds: a float32 label boundary and a float64 word boundary that are one
 MOSTLY = 0.9  # share of a file's label boundaries that are word boundaries, where they are counted in words
 OFFICIAL = ("mosi", "mosei")
+SENTIMENT = DIMENSIONS[0]
+SEGMENT = re.compile(r"(.+)\[(\d+)\]")  # an entry of a segment, as the SDK's align names it
 
 
 @dataclass(frozen=True)
@@ -60,11 +67,12 @@ def sort_files(root: Path) -> Files:
 
 
 def holds_words(sequence: ComputationalSequence) -> bool:
-    """Whether the first entry that has anything holds text."""
+    """Whether the first sound entry that has anything holds text."""
     for name in sequence.ids():
-        entry = sequence.entry(name)
-        if len(entry.features):
-            return entry.features.dtype.kind in "SUO"
+        with suppress(MimdataError):  # a damaged entry is spoken of when it is read
+            entry = sequence.entry(name)
+            if len(entry.features):
+                return entry.features.dtype.kind in "SUO"
     return False
 
 
@@ -76,28 +84,32 @@ class CsdCorpus:
 
     def clips(self, root: Path) -> Iterator[Clip | Problem]:
         files = sort_files(root)
-        splits = folds_of(root, files.labels.ids())
-        counted = counted_in_words(files)
-        spoken = frozenset(files.words.ids())
-        for video in files.labels.ids():
-            if video not in spoken:
+        entries = entries_of(files)
+        splits = folds_of(root, tuple(dict.fromkeys(entry.video for entry in entries)))
+        counted = counted_in_words(files, entries)
+        for entry in entries:
+            if entry.words is None:
                 yield Problem(
                     "video without words",
-                    f"{files.words.path.name} has no words of {video}, which {files.labels.path.name} labels",
+                    f"{files.words.path.name} has no words of {entry.labels}, which {files.labels.path.name} labels",
                     "fetch both files of one release",
                     source=files.words.path.name,
                 )
                 continue
             try:
-                yield from _segments(files, video, splits.get(video), counted=counted)
+                yield from _segments(files, entry, splits.get(entry.video), counted=counted)
             except (MimdataError, ValueError) as error:
                 yield Problem(
-                    "damaged entry", f"{video}: {error}", "fetch the file again", source=files.words.path.name
+                    "damaged entry",
+                    f"{entry.labels}: {error}",
+                    "fetch the file again",
+                    source=files.words.path.name,
                 )
 
     def check(self, root: Path) -> Iterator[Problem]:
         files = sort_files(root)
-        unlabelled = sorted(set(files.words.ids()) - set(files.labels.ids()))
+        labelled = {id_ for entry in entries_of(files) for id_ in (entry.words, entry.labels)}
+        unlabelled = sorted(set(files.words.ids()) - labelled)
         if unlabelled:
             yield Problem(
                 "video without labels",
@@ -106,6 +118,35 @@ class CsdCorpus:
                 source=files.labels.path.name,
                 excludes=False,
             )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the labels: its video; which segment of it, None for all of them; the ids in the two files."""
+
+    video: str
+    segment: int | None
+    labels: str
+    words: str | None
+
+
+def entries_of(files: Files) -> list[Entry]:
+    """The entries of the labels, with the words that belong to them."""
+    spoken, found = frozenset(files.words.ids()), []
+    for name in files.labels.ids():
+        part = SEGMENT.fullmatch(name)
+        video, segment = (part[1], int(part[2])) if part else (name, None)
+        words = next((id_ for id_ in (name, video) if id_ in spoken), None)
+        found.append(Entry(video, segment, name, words))
+    return found
+
+
+def label_names(labels: ComputationalSequence, columns: int) -> tuple[str, ...]:
+    """The names of the labels' columns: as the file has them, else MOSEI's seven; a lone or nameless first is the sentiment."""
+    said = [re.sub(r"\W+", "_", name.strip().lower()) for name in dimension_names(labels)]
+    if columns > 1 and len(set(said)) == columns:
+        return tuple(SENTIMENT if name.startswith(SENTIMENT) else name for name in said)
+    return DIMENSIONS if columns == len(DIMENSIONS) else (SENTIMENT,)
 
 
 def folds_of(root: Path, videos: tuple[str, ...]) -> Mapping[str, Split]:
@@ -119,18 +160,28 @@ def folds_of(root: Path, videos: tuple[str, ...]) -> Mapping[str, Split]:
     return {}
 
 
-def counted_in_words(files: Files) -> bool:
+def counted_in_words(files: Files, entries: Sequence[Entry]) -> bool:
     """Whether the label intervals lie on the boundaries of words."""
     on = total = 0
-    spoken = frozenset(files.words.ids())
-    for video in files.labels.ids():
-        with suppress(MimdataError):  # a damaged entry is spoken of when it is read
-            entry = files.labels.entry(video)
-            times = files.words.entry(video).intervals if video in spoken else np.zeros((0, 2))
-            if len(times):
-                on += int((_nearest(times[:, 0], entry.intervals[:, 0])[1] < SAME).sum())
-                total += len(entry.intervals)
+    for entry in entries:
+        # A segment of its own holds its words and no others; a damaged entry is spoken of when it is read.
+        if entry.words is not None and entry.segment is None:
+            with suppress(MimdataError, ValueError):
+                starts = files.labels.entry(entry.labels).intervals[:, 0]
+                starts = starts[np.isfinite(starts)]
+                times = _spoken(files.words.entry(entry.words))[1]
+                if len(times):
+                    on += int((_nearest(times[:, 0], starts)[1] < SAME).sum())
+                    total += len(starts)
     return total > 0 and on >= MOSTLY * total
+
+
+def _spoken(entry: TimedFeatures) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """Words and their intervals in order of time, without those that have no place in it (NaN, negative length)."""
+    texts, times = entry.strings(), entry.intervals
+    fine = np.flatnonzero(np.isfinite(times).all(axis=1) & (times[:, 1] >= times[:, 0]))
+    order = fine[np.argsort(times[fine, 0], kind="stable")]
+    return [texts[i] for i in order], times[order]
 
 
 def _nearest(
@@ -142,13 +193,22 @@ def _nearest(
     return index, distance[np.arange(len(wanted)), index]
 
 
-def _segments(files: Files, video: str, split: Split | None, *, counted: bool) -> Iterator[Clip | Problem]:
-    entry, spoken = files.labels.entry(video), files.words.entry(video)
-    texts, times = spoken.strings(), spoken.intervals
-    values = entry.numbers(f"{files.labels.path}, {video}")
-    for k, (start, end) in enumerate(entry.intervals.tolist()):
-        inside = _inside(times, start, end, counted=counted)
-        words = [(texts[i], *times[i].tolist()) for i in inside if texts[i].strip() not in SILENCES]
+def _segments(files: Files, entry: Entry, split: Split | None, *, counted: bool) -> Iterator[Clip | Problem]:
+    assert entry.words is not None
+    video, labels = entry.video, files.labels.entry(entry.labels)
+    texts, times = _spoken(files.words.entry(entry.words))
+    values = labels.numbers(f"{files.labels.path}, {entry.labels}")
+    names = label_names(files.labels, values.shape[1])
+    if entry.segment is not None and len(labels.intervals) > 1:
+        raise ValueError(f"expected the labels of one segment, found {len(labels.intervals)}")
+    for i, (start, end) in enumerate(labels.intervals.tolist()):
+        k = i if entry.segment is None else entry.segment
+        if entry.words == entry.labels and entry.segment is not None:
+            inside = np.arange(len(times))  # they are the segment's own
+        else:
+            inside = _inside(times, start, end, counted=counted)
+        inside = inside[times[inside, 1] > times[inside, 0]]
+        words = [(texts[j], *times[j].tolist()) for j in inside if texts[j].strip() not in SILENCES]
         if not words:
             yield Problem(
                 "no words",
@@ -158,22 +218,20 @@ def _segments(files: Files, video: str, split: Split | None, *, counted: bool) -
                 files.words.path.name,
             )
             continue
-        yield _clip(files, video, k, words, values[k], split)
+        yield _clip(files, video, k, words, dict(zip(names, values[i].tolist(), strict=False)), split)
 
 
 def _inside(
     times: npt.NDArray[np.float64], start: float, end: float, *, counted: bool
 ) -> npt.NDArray[np.intp]:
-    """The words of a segment, in order of time."""
-    fine = np.isfinite(times).all(axis=1) & (times[:, 1] >= times[:, 0])
-    if counted and len(times):
+    """The words of a segment, of all words in order of time."""
+    if not (math.isfinite(start) and math.isfinite(end) and len(times)):
+        return np.zeros(0, np.intp)
+    if counted:
         first, last = (int(_nearest(times[:, i], np.array([t]))[0][0]) for i, t in ((0, start), (1, end)))
-        index = np.arange(first + 1, min(last + 2, len(times)))
-    else:
-        middle = times.mean(axis=1)
-        index = np.flatnonzero((middle >= start) & (middle < end))
-    index = index[fine[index]]
-    return index[np.argsort(times[index, 0], kind="stable")]
+        return np.arange(first + 1, min(last + 2, len(times)))
+    middle = times.mean(axis=1)
+    return np.flatnonzero((middle >= start) & (middle < end))
 
 
 def _clip(
@@ -181,16 +239,11 @@ def _clip(
     video: str,
     k: int,
     words: list[tuple[str, float, float]],
-    values: npt.NDArray[np.float64],
+    labels: Mapping[str, float],
     split: Split | None,
 ) -> Clip:
     start, end = words[0][1], max(word[2] for word in words)
-    emotions = {}
-    if len(values) == len(DIMENSIONS):
-        emotions = {
-            name: float(v) for name, v in zip(DIMENSIONS[1:], values[1:], strict=True) if np.isfinite(v)
-        }
-    sentiment = float(values[0]) if len(values) and np.isfinite(values[0]) else None
+    known = {name: value for name, value in labels.items() if math.isfinite(value)}
     return Clip(
         clip_id=f"{video}[{k}]",
         video_id=video,
@@ -200,7 +253,7 @@ def _clip(
         end=end,
         text=" ".join("".join(text.split()) for text, _, _ in words),
         split=split,
-        sentiment=sentiment,
-        emotions=emotions,
+        sentiment=known.pop(SENTIMENT, None),
+        emotions=known,
         words=tuple(GivenWord("".join(text.split()), a - start, b - start) for text, a, b in words),
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from mimdata.pipeline.errors import ClipError, MimdataError, UsageError
 from mimdata.pipeline.extractors.elsewhere import all_valid, cut
 from mimdata.pipeline.files import Stamp, stamp
-from mimdata.pipeline.formats.csd import TimedFeatures, read_csd
+from mimdata.pipeline.formats.csd import TimedFeatures, dimension_names, read_csd
 from mimdata.pipeline.records import Clip, Track
 from mimdata.pipeline.steps import Extract, Reads, Resources
 
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 class CsdExtractor:
     """The frames of `file` that touch a clip, as the modality `modality`.
 
-    An entry is looked for by the clip's id, whose times then count from the clip's start, else by its video's, whose times
-    are those of the video. Frames out of order are sorted, those without length or with NaN in their interval are left out; a
+    An entry is looked for by the clip's id, else by its video's. Times are those of the video, as the SDK's `align` keeps
+    them; those of an entry of the clip's own may also count from the clip's start: whichever fits the clip better. Frames out of order are sorted, those without length or with NaN in their interval are left out; a
     frame with NaN or ±inf among its values is there and not valid, as COVAREP's −inf must not spoil a whole word.
     """
 
@@ -33,7 +37,7 @@ class CsdExtractor:
     file: str = field(default="", metadata={"identity": False})
 
     name: ClassVar[str] = "csd"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -81,9 +85,22 @@ class CsdExtractor:
                     f"mend the file, or leave {modality} of this video out",
                 )
             frames = all_valid(entry.intervals, entry.features, names)
-            return cut(frames, 0.0 if own else clip.start or 0.0, None if own else clip.end)
+            if own and _from_its_start(frames.times, clip):
+                return cut(frames, 0.0, None)
+            return cut(frames, clip.start or 0.0, clip.end)
 
         return extract
+
+
+def _from_its_start(times: npt.NDArray[np.float64], clip: Clip) -> bool:
+    """Whether an entry's times count from the clip's start: more of them lies in its length than in its span."""
+    if not clip.start or clip.end is None:
+        return not clip.start
+
+    def within(begin: float, end: float) -> float:
+        return float(np.nansum((np.minimum(times[:, 1], end) - np.maximum(times[:, 0], begin)).clip(min=0)))
+
+    return within(0.0, clip.end - clip.start) > within(clip.start, clip.end)
 
 
 @lru_cache(maxsize=4)
@@ -102,23 +119,14 @@ def _entry(path: Path, _: Stamp, name: str) -> TimedFeatures:
 @lru_cache(maxsize=64)
 def _names(path: Path, _: Stamp, modality: str) -> tuple[str, ...]:
     sequence = read_csd(path)
-    ids = sequence.ids()
-    if not ids:
-        raise MimdataError(f"{path} holds nothing: fetch it again")
-    dim = sequence.entry(ids[0]).features.shape[1]
-    said = sequence.metadata.get("dimension names")
-    flat = _flat(said)
-    if len(flat) == dim and len(set(flat)) == dim:
-        return flat
-    return tuple(f"{modality}_{i}" for i in range(dim))
-
-
-def _flat(said: object) -> tuple[str, ...]:
-    """Names as the metadata have them: a list, or a list of one list, or nothing of use."""
-    if isinstance(said, Sequence) and not isinstance(said, str | bytes):
-        inner = said[0] if len(said) == 1 and isinstance(said[0], list) else said
-        return tuple(str(name) for name in inner)
-    return ()
+    for name in sequence.ids():
+        with suppress(MimdataError):  # a damaged entry fails its own clips
+            dim = sequence.entry(name).features.shape[1]
+            said = dimension_names(sequence)
+            return (
+                said if len(said) == len(set(said)) == dim else tuple(f"{modality}_{i}" for i in range(dim))
+            )
+    raise MimdataError(f"{path} holds nothing that is sound: fetch it again")
 
 
 # What the file names of published sequences tell of their modality.

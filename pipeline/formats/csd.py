@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +149,15 @@ def read_csd(path: Path) -> ComputationalSequence:
                 f"found {sorted(file)}. Check that it was written by the CMU SDK, or by mimdata."
             )
         return ComputationalSequence(path, roots[0], _read_metadata(file[roots[0]]))
+
+
+def dimension_names(sequence: ComputationalSequence) -> tuple[str, ...]:
+    """The names of its columns as the metadata have them: a list, or a list of one list; () where there is nothing of use."""
+    said = sequence.metadata.get("dimension names")
+    if isinstance(said, Sequence) and not isinstance(said, str | bytes):
+        inner = said[0] if len(said) == 1 and isinstance(said[0], list) else said
+        return tuple(str(name) for name in inner)
+    return ()
 
 
 def write_csd(

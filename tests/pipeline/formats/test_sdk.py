@@ -97,7 +97,7 @@ def test_align_without_a_function_and_to_labels_is_the_sdks(folder: Path) -> Non
         equal(sdk.align({**words, **ours(folder, "labels")}, "labels"), dataset)
 
 
-def test_revert_is_the_sdks(folder: Path) -> None:
+def test_revert_puts_together_what_the_sdk_has_aligned(folder: Path) -> None:
     with theirs(folder, "words", "audio") as dataset:
         aligned = sdk.align(ours(folder, "words", "audio"), "words", [sdk.mean])
         dataset.align("words", collapse_functions=[sdk.mean])
