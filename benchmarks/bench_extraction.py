@@ -1,4 +1,4 @@
-"""Claims: all that is around the libraries costs at most 15% of a run; two workers are 1.8 times as fast as one; the
+"""Asked for: all that is around the libraries costs at most 15% of a run; two workers are 1.8 times as fast as one; the
 first clip is stored within 10 s of a cold start.
 
 The demo corpus, cold stores. Against `mimdata extract` and `mimdata align` stands a bare script: one process, one thread,
@@ -204,7 +204,7 @@ def report(found: Mapping[str, Sequence[Took]], pairs: Sequence[Took], options: 
             rows,
         )
         + "\n\nTwo bare scripts at once, which share nothing but the machine, together do "
-        f"{2 * script.wall / median(pairs).wall:.2f}× of what one does: the most that a second worker can bring here."
+        f"{2 * script.wall / median(pairs).wall:.2f}× of what one does (one round): the most that a second worker can bring here."
         f"\n\nWhere the time of one worker goes, by the bare script's clock; the rest is {around / one.wall:.1%} of it:\n\n"
         + markdown(("", "seconds", "share"), [(n, f"{s:.1f}", f"{s / one.wall:.1%}") for n, s in profile])
     )

@@ -143,12 +143,12 @@ def together(blocks: Sequence[Block], values: Mapping[str, Float32]) -> Block:
     """All utterances of some blocks as one, where their values lie in `values` already, one after another."""
     return Block(
         clip_ids=pa.concat_arrays([b.clip_ids for b in blocks]),
-        first=_begins(np.concatenate([b.lengths for b in blocks])),
+        first=begins(np.concatenate([b.lengths for b in blocks])),
         values=values,
         valid={m: np.concatenate([b.valid[m] for b in blocks]) for m in values},
         sentiment=np.concatenate([b.sentiment for b in blocks]),
         emotions=np.concatenate([b.emotions for b in blocks]),
-        token_first=_begins(np.concatenate([np.diff(b.token_first) for b in blocks])),
+        token_first=begins(np.concatenate([np.diff(b.token_first) for b in blocks])),
         token_ids=np.concatenate([b.token_ids for b in blocks]),
         token_steps=np.concatenate([b.token_steps for b in blocks]),
     )
@@ -226,9 +226,9 @@ def _flat(table: pa.Table, name: str) -> npt.NDArray[Any]:
 
 def _offsets(table: pa.Table, name: str) -> Int64:
     """(rows + 1,) where each row's list begins in `_flat`."""
-    return _begins(table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False))
+    return begins(table.column(name).combine_chunks().value_lengths().to_numpy(zero_copy_only=False))
 
 
-def _begins(lengths: npt.NDArray[Any]) -> Int64:
+def begins(lengths: npt.NDArray[Any]) -> Int64:
     """Where each of some runs begins when they lie one after another, and where the last one ends."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])

@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mimdata.mim.blocks import Block, Int64, Selected
+from mimdata.mim.blocks import Block, Selected, begins
 from mimdata.mim.dataset import Dataset
 from mimdata.mim.shards import Source
 
@@ -102,12 +102,12 @@ def _mapped(place: Path, about: Mapping[str, Any]) -> Block:
     emotions = [index.column(f"emotion_{i}").to_numpy() for i in range(about["emotions"])]
     return Block(
         clip_ids=index.column("clip_id").combine_chunks(),
-        first=_begins(index.column("words").to_numpy()),
+        first=begins(index.column("words").to_numpy()),
         values={m: numbers(f"{m}.values", np.float32, (words, d)) for m, d in about["dims"].items()},
         valid={m: numbers(f"{m}.valid", np.bool_, (words,)) for m in about["dims"]},
         sentiment=index.column("sentiment").to_numpy(),
         emotions=np.stack(emotions, axis=1) if emotions else np.zeros((len(index), 0), np.float32),
-        token_first=_begins(index.column("pieces").to_numpy()),
+        token_first=begins(index.column("pieces").to_numpy()),
         token_ids=numbers("token_ids", np.int32, (pieces,)),
         token_steps=numbers("token_steps", np.int32, (pieces,)),
     )
@@ -133,10 +133,6 @@ def _checksum(arrays: Sequence[npt.NDArray[Any]]) -> int:
     for array in arrays:
         found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, found)
     return found
-
-
-def _begins(lengths: npt.NDArray[Any]) -> Int64:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 class Writer:

@@ -143,6 +143,26 @@ def test_emotions_go_by_the_names_of_their_columns(tmp_path: Path) -> None:
     assert (clip.sentiment, clip.emotions) == (0.5, {"anger": 3.0, "happy": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("names", "sentiment"),
+    [
+        (["sentiment text", "sentiment", "anger"], 1.0),
+        (["sentiment score", "sentiment text", "anger"], 0.0),
+        (["valence", "arousal", "anger"], None),
+    ],
+)
+def test_one_column_is_the_sentiment_and_the_others_keep_their_names(
+    tmp_path: Path, names: list[str], sentiment: float | None
+) -> None:
+    words_csd(tmp_path, a=SPOKEN)
+    one = TimedFeatures(np.array([[0.05, 1.0]]), np.arange(3, dtype=np.float32)[None])
+    write_csd(tmp_path / "Labels.csd", "Labels", [("a", one)], {"dimension names": names})
+    clip = clips(tmp_path)[0]["a[0]"]
+    assert clip.sentiment == sentiment
+    assert clip.emotions["anger"] == 2.0
+    assert len(clip.emotions) == (3 if sentiment is None else 2)
+
+
 @pytest.mark.parametrize(("columns", "expected"), [(1, {}), (3, {}), (7, {"happy": 1, "sad": 2, "fear": 6})])
 def test_columns_without_names_are_mosei_s_seven_or_a_sentiment(
     tmp_path: Path, columns: int, expected: dict[str, float]

@@ -145,7 +145,9 @@ def label_names(labels: ComputationalSequence, columns: int) -> tuple[str, ...]:
     """The names of the labels' columns: as the file has them, else MOSEI's seven; a lone or nameless first is the sentiment."""
     said = [re.sub(r"\W+", "_", name.strip().lower()) for name in dimension_names(labels)]
     if columns > 1 and len(set(said)) == columns:
-        return tuple(SENTIMENT if name.startswith(SENTIMENT) else name for name in said)
+        spoken = [name for name in said if name.startswith(SENTIMENT)]
+        chosen = SENTIMENT if SENTIMENT in said else next(iter(spoken), None)
+        return tuple(SENTIMENT if name == chosen else name for name in said)
     return DIMENSIONS if columns == len(DIMENSIONS) else (SENTIMENT,)
 
 

@@ -60,14 +60,15 @@ def seek_values(file: FileIO, column: pq.ColumnChunkMetaData, count: int) -> Non
 
     Raises ValueError for a column that is not as `shard_bytes` writes it, or has not so many values.
     """
+    name = column.path_in_schema.partition(".")[0]
     begin, length = column.data_page_offset, column.total_compressed_size
     if column.compression != "UNCOMPRESSED" or not set(column.encodings) <= {"PLAIN", "RLE"}:
-        raise ValueError("its values are not plain numbers")
+        raise ValueError(f"the values of {name} are not plain numbers")
     file.seek(begin)
     kind, whole, stored = _page(file.read(HEAD))
     # The chunk is one page when nothing but a header lies beside it.
     if kind != DATA_PAGE or whole != stored or not 0 < length - stored < LONGEST_HEADER or 4 * count > stored:
-        raise ValueError("its values are not one page, or not as many as its words")
+        raise ValueError(f"the values of {name} are not one page, or not as many as its words")
     file.seek(begin + length - 4 * count)
 
 

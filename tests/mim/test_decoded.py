@@ -276,6 +276,21 @@ def test_memory_holds_no_more_than_two_buffers(
     assert most <= 3
 
 
+def test_the_memory_of_a_buffer_is_used_again(
+    made: Path, loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    room = shards.Source.room
+
+    def counted(source: shards.Source, words: int) -> Any:
+        given.append(words)
+        return room(source, words)
+
+    monkeypatch.setattr(shards.Source, "room", counted)
+    assert len(epoch(open_dataset(made), replace(loading, shuffle_rows=16, copies_gib=0))) == 7
+    assert len(given) == 2  # for five buffers
+
+
 def test_numbers_are_those_of_the_shards(made: Path, loading: Loading, made_rows: list[Any]) -> None:
     dataset = open_dataset(made)
     raw = replace(loading, standardise=False)
