@@ -9,6 +9,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -20,8 +21,9 @@ from mimdata.pipeline.steps import Corpus, Extractor, WordAligner
 Group = Literal["corpora", "extractors", "aligners"]
 
 
-def installed(group: Group) -> dict[str, EntryPoint]:
-    """The entry points of a group by name, in alphabetical order."""
+@cache  # finding them reads the metadata of every package
+def installed(group: Group) -> Mapping[str, EntryPoint]:
+    """The entry points of a group by name, in alphabetical order, as they are when first asked for."""
     found = entry_points(group=f"mimdata.{group}")
     return {point.name: point for point in sorted(found, key=lambda point: point.name)}
 

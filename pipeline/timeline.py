@@ -35,6 +35,7 @@ class Pictures:
     def __init__(self, span: tuple[float, float], rates: Sequence[float], stream: Any) -> None:
         self._middles = {rate: middles(span, rate) for rate in rates}
         self._next = dict.fromkeys(rates, 0)
+        self._to_rgb: Any = None
         self._shown: Any = None
         self._since = math.inf  # when that picture appeared
         self.reached = 0.0
@@ -66,9 +67,18 @@ class Pictures:
         for rate, middles in self._middles.items():
             while self._next[rate] < len(middles) and middles[self._next[rate]] < before:
                 if image is None and self._shown is not None:
-                    image = upright(self._shown.to_ndarray(format="rgb24"), self._shown.rotation)
+                    image = upright(self._rgb(self._shown), self._shown.rotation)
                 yield Picture(rate, self._next[rate], image)
                 self._next[rate] += 1
+
+    def _rgb(self, frame: Any) -> npt.NDArray[np.uint8]:
+        """(h, w, 3) uint8, converted in this thread: left alone, FFmpeg starts one a core for every picture."""
+        from av.video.reformatter import VideoReformatter
+
+        if self._to_rgb is None:
+            self._to_rgb = VideoReformatter()
+        image: npt.NDArray[np.uint8] = self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        return image
 
 
 class Sound:

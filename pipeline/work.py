@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import logging
 import time
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -215,13 +217,29 @@ def _too_slow(task: MediaTask, kind: str, clip: Clip) -> Failure:
 def _opened(step: Step, resources: Resources) -> Any:
     """Weights are loaded once a worker, not once a task."""
     assert isinstance(step, Extractor | WordAligner)
-    return step.open(resources)
+    with _uncollected():
+        return step.open(resources)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What comes to be meanwhile is no garbage: looking whether it is takes a sixth of an import of transformers."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # or all of it is looked at once afterwards, for a third of a second
+        atexit.register(gc.unfreeze)  # libraries complain of what they cannot clear away at the end
+        if collects:
+            gc.enable()
 
 
 def _single_thread(steps: Mapping[str, Step]) -> None:
     """Sums over several threads round differently: one thread a worker keeps results equal to the byte."""
     if any("torch" in step.libraries for step in steps.values()):
-        import torch
+        with _uncollected():
+            import torch
 
         if torch.get_num_threads() != 1:
             torch.set_num_threads(1)
