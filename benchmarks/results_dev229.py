@@ -167,7 +167,7 @@ def _body(
     rows = [(name, *(f"{floor[name][m]:.3f}" for m in SHOWN), "", "") for name in floor]
     for name, seeds in pooled.items():
         scores = [measures(p, y) for p, y, _ in seeds]
-        cells = [_spread([s[m] for s in scores]) for m in SHOWN]
+        cells = [spread_of([s[m] for s in scores]) for m in SHOWN]
         runs = [r for (variant, _, _), r in found.items() if variant == name]
         valid = f"{np.mean([r['valid'] for r in runs]):.3f}"
         gates = () if floor else (_open(runs),)
@@ -185,7 +185,7 @@ def _body(
     return f"{about}\n\n{markdown(columns, rows)}"
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread_of(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 

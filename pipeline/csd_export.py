@@ -1,7 +1,7 @@
 """A dataset version as computational sequences that the CMU Multimodal SDK opens, aligns and turns into tensors.
 
     FOLDER/words.csd              a word an entry
-    FOLDER/labels.csd             a segment an entry: sentiment, then the emotions by name
+    FOLDER/labels.csd             a segment an entry: sentiment, those of single modalities, then the emotions by name
     FOLDER/MODALITY.csd           a word an entry: the modality's pooled values, its statistics side by side
 
 Entries are videos, and times are those of the video, as published sequences have it; where an utterance is a file of its
@@ -75,6 +75,19 @@ def export_csd(version: Folder, manifest: Manifest, folder: Path) -> Exported:
     return Exported(tuple(made), words - timed)
 
 
+def sequences_of(version: Folder, manifest: Manifest) -> dict[str, dict[str, TimedFeatures]]:
+    """The same sequences in memory, {sequence: {id: TimedFeatures}}, as `formats.sdk` takes them."""
+    places = _places(version, manifest)
+    names = (WORDS, LABELS, *manifest.modalities)
+    return {name: dict(_entries(version, manifest, name, places)) for name in names}
+
+
+def _labels(manifest: Manifest) -> list[str]:
+    """The columns of labels."""
+    single = sorted(name for name in manifest.content["schema"] if name.startswith("sentiment_"))
+    return ["sentiment", *single, *(f"emotion_{name}" for name in manifest.content["emotions"])]
+
+
 def _words(version: Folder, manifest: Manifest) -> tuple[int, int]:
     """Words of all utterances, and those that have a time."""
     words = timed = 0
@@ -117,7 +130,7 @@ def _dimensions(manifest: Manifest, name: str) -> list[str]:
     if name == WORDS:
         return ["word"]
     if name == LABELS:
-        return ["sentiment", *manifest.content["emotions"]]
+        return [name.removeprefix("emotion_") for name in _labels(manifest)]
     about = manifest.modalities[name]
     several = len(about["statistics"]) > 1
     return [
@@ -146,13 +159,7 @@ def _entries(
 
 def _columns(manifest: Manifest, name: str) -> list[str]:
     if name == LABELS:
-        return [
-            "start",
-            "end",
-            "sentiment",
-            "word_end",
-            *(f"emotion_{e}" for e in manifest.content["emotions"]),
-        ]
+        return ["start", "end", "word_end", *_labels(manifest)]
     times = ["start", "word_start", "word_end", "word_type"]
     if name == WORDS:
         return [*times, "words"]
@@ -187,15 +194,13 @@ def _label(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
     """The utterance's interval and its labels; an emotion that nobody gave is NaN, as the SDK has no other word for it."""
     values = row.to_pylist()[0]
-    if values["sentiment"] is None and not any(
-        values[f"emotion_{e}"] is not None for e in manifest.content["emotions"]
-    ):
-        return np.zeros((0, 2)), np.zeros((0, 1 + len(manifest.content["emotions"])), np.float32)
+    numbers = [values[name] for name in _labels(manifest)]
+    if all(number is None for number in numbers):
+        return np.zeros((0, 2)), np.zeros((0, len(numbers)), np.float32)
     end = (
         values["end"]
         if values["end"] is not None
         else start + max([t for t in values["word_end"] if t], default=0.0)
     )
-    numbers = [values["sentiment"], *(values[f"emotion_{e}"] for e in manifest.content["emotions"])]
     features = np.array([[np.nan if n is None else n for n in numbers]], np.float32)
     return np.array([[start, end]], np.float64), features

@@ -34,7 +34,7 @@ from mimdata.pipeline.store.index import Index
 from mimdata.pipeline.store.parts import Outcome, write_part
 from mimdata.pipeline.store.snapshot import LAST, Entry, Snapshot, ledger_entry
 
-VERSION = 1  # raised whenever the same file gives other rows
+VERSION = 2  # raised whenever the same file gives other rows
 PART = 64  # utterances of one part
 
 
@@ -88,7 +88,7 @@ def import_utterances(
 def _identities(utterances: Sequence[WordValues], source: Source, text: BertExtractor | None) -> list[str]:
     step = {"step": f"import {source.form}", "version": VERSION, "text": text and step_identity(text)}
     return [
-        canonical({"step": step, "file": source.sha256, "split": u.split, "row": i})
+        canonical({"step": step, "file": source.sha256, "split": u.split, "row": i, "alignment": u.alignment})
         for i, u in enumerate(utterances)
     ]
 
@@ -120,7 +120,7 @@ def _clip(u: WordValues, source: Source) -> Clip:
         text=" ".join(word for word in u.words if word),
         split=u.split,
         sentiment=u.sentiment,
-        emotions=u.labels,
+        sentiments=u.sentiments,
     )
 
 
@@ -134,7 +134,7 @@ def _row(u: WordValues, encode: Callable[[Sequence[str]], Tokens] | None) -> pa.
         "word_end": [[None] * w],
         "word_confidence": [[0.0] * w],
         "word_status": [["missing"] * w],
-        "alignment": ["published"],
+        "alignment": [u.alignment],
         "suspect": [[]],
     }
     layout: dict[str, tuple[int, Sequence[str]]] = {}
@@ -196,7 +196,7 @@ def _description(corpus: str, some: WordValues, source: Source, text: BertExtrac
     return Description(
         corpus=corpus,
         modalities=modalities,
-        aligner={"step": "published"},
+        aligner={"step": some.alignment},
         pooling={"statistics": ["mean"], "pauses": "drop"},
         libraries={name: library_version(name) for name in ("mimdata", "pyarrow", "numpy")},
     )

@@ -85,6 +85,7 @@ def inspect(store: Folder, found: Found) -> dict[str, Any]:
         "split": row.pop("split", clip.split),
         "sentiment": clip.sentiment,
         "emotions": dict(clip.emotions),
+        **({"sentiments": dict(clip.sentiments)} if clip.sentiments else {}),
         **row,
         "modalities": {
             kind.removeprefix(TRACKS): _modality(*result)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from pickle import dumps
 from typing import get_args
@@ -13,6 +14,7 @@ import pyarrow as pa
 from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.statistics import matrix
 from mimdata.pipeline.errors import MimdataError
+from mimdata.pipeline.formats import misa
 from mimdata.pipeline.formats.pickles import FORMS
 from mimdata.pipeline.formats.word_values import WordValues
 from mimdata.pipeline.records import Split
@@ -22,13 +24,14 @@ from mimdata.pipeline.store.parquet import opened
 PROTOCOL = 4  # Python 3.4 and newer
 NEEDED = {
     "mag-bert": ("audio", "vision"),
+    "misa": ("audio", "vision"),
     "mmsa": ("text", "audio", "vision"),
     "mult": ("text", "audio", "vision"),
 }
 
 
 def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) -> tuple[int, int]:
-    """Write the file; how many utterances are in it, and how many have no split and are not.
+    """Write the file, or MISA's folder; how many utterances are in it, and how many have no split and are not.
 
     Statistics of a modality stand side by side; pauses are left out. Raises MimdataError where the form needs a
     modality that the version lacks.
@@ -43,14 +46,35 @@ def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) 
             f"no utterance of {manifest.version} has a split: the form {form} is made of folds"
         )
     writer = next(known for known in FORMS if form == known.NAME)
-    content = dumps(writer.write(kept), protocol=PROTOCOL)
+    document = writer.write(kept)
+    if writer is misa:
+        _write_folder(output, {f"{fold}.pkl": dumps(rows, PROTOCOL) for fold, rows in document.items()}, kept)
+    else:
+        _write(output, dumps(document, PROTOCOL))
+    return len(kept), len(utterances) - len(kept)
+
+
+def _write_folder(folder: Path, folds: Mapping[str, bytes], utterances: Sequence[WordValues]) -> None:
+    import torch
+
+    mapping = BytesIO()
+    torch.save((None, misa.vocabulary(utterances)), mapping)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MimdataError(f"cannot make the folder {folder}: {error.strerror}") from error
+    for name, content in {**folds, misa.MAPPING: mapping.getvalue()}.items():
+        _write(folder / name, content)
+
+
+def _write(output: Path, content: bytes) -> None:
+    """Write a file whole."""
     beside = output.with_name(f".{output.name}.tmp")
     try:
         beside.write_bytes(content)
         beside.replace(output)
     except OSError as error:
         raise MimdataError(f"cannot write {output}: {error.strerror}") from error
-    return len(kept), len(utterances) - len(kept)
 
 
 def _utterances(version: Folder, manifest: Manifest, modalities: tuple[str, ...]) -> Iterator[WordValues]:
@@ -64,7 +88,9 @@ def _utterances(version: Folder, manifest: Manifest, modalities: tuple[str, ...]
 def _utterance(row: pa.Table, manifest: Manifest, modalities: tuple[str, ...]) -> WordValues:
     """One row as values of its words."""
     names = ["video_id", "segment", "split", "sentiment", "words", "word_type"]
-    about = row.select(names).to_pylist()[0]
+    pieces = [name for name in ("token_ids", "token_words") if name in row.column_names]
+    single = [name for name in row.column_names if name.startswith("sentiment_")]
+    about = row.select([*names, *single, *pieces]).to_pylist()[0]
     spoken = np.array([kind == "word" for kind in about["word_type"]], np.bool_)
     values = {
         m: np.concatenate(
@@ -78,4 +104,18 @@ def _utterance(row: pa.Table, manifest: Manifest, modalities: tuple[str, ...]) -
     }
     words = tuple(word for word, yes in zip(about["words"], spoken, strict=True) if yes)
     split: Split | None = next((s for s in get_args(Split) if s == about["split"]), None)
-    return WordValues(about["video_id"], about["segment"], split, about["sentiment"], words, values)
+    ids, owners = (np.array(about[name], np.int32) for name in pieces) if pieces else (None, None)
+    tokens = None if ids is None or owners is None else (ids, owners)
+    sentiments = {
+        name.removeprefix("sentiment_"): value for name in single if (value := about[name]) is not None
+    }
+    return WordValues(
+        about["video_id"],
+        about["segment"],
+        split,
+        about["sentiment"],
+        words,
+        values,
+        tokens,
+        sentiments=sentiments,
+    )

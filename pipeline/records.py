@@ -51,6 +51,10 @@ class GivenWord:
     end: float
 
 
+# The columns of sentiment in single modalities, by modality.
+SINGLE = {modality: f"sentiment_{modality}" for modality in ("text", "audio", "vision")}
+
+
 @dataclass(frozen=True)
 class Clip:
     """One utterance of a corpus: a span of a media file, its transcript and its labels.
@@ -58,7 +62,8 @@ class Clip:
     `clip_id` is `video[segment]`, the CMU convention. `source` is the path of the media file relative to the
     corpus root, with forward slashes. `start` and `end` are seconds in that file; None stands for the
     file's own beginning and end. `words` holds word times where the corpus brings them. Sentiment is in
-    [−3, 3]; emotions are intensities in [0, 3] by name (MOSEI's six, or a corpus's own).
+    [−3, 3]; emotions are intensities in [0, 3] by name (MOSEI's six, or a corpus's own). `sentiments` is what was
+    heard or seen in single modalities ("text", "audio", "vision"), by raters who had no other, as CH-SIMS has them.
     """
 
     clip_id: str
@@ -74,6 +79,7 @@ class Clip:
     emotions: Mapping[str, float] = field(default_factory=dict)
     speaker: str | None = None
     words: tuple[GivenWord, ...] | None = None
+    sentiments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -89,15 +89,56 @@ def subtitles(root: Path, said: Said) -> None:
     put(root / "talks/anna.mp4", said.film)
 
 
+def labels(text: str, label: float) -> str:
+    """MMSA's table of one clip, its labels of single modalities at half, a quarter and none of `label`."""
+    header = "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode"
+    return f'{header}\nvideo_0001,0001,"{text}",{label},{label / 2},{label / 4},,Positive,valid\n'
+
+
+def mmsa(root: Path, said: Said) -> None:
+    put(root / "label.csv", labels(" ".join(row[2] for row in said.utterances), 2.0))
+    put(root / "Raw/video_0001/0001.mp4", said.film)
+
+
+def ch_sims(root: Path, said: Said) -> None:
+    """Chinese characters of a TextGrid over a film in which English is spoken: the voice does not mind."""
+    text = "我很好也很高兴"
+    put(root / "label.csv", labels(text, 1.0))
+    put(root / "Raw/video_0001/0001.mp4", said.film)
+    end = said.utterances[-1][1]
+    edges = np.linspace(said.utterances[0][0], end, len(text) + 1)
+    lines = [
+        'File type = "ooTextFile"', 'Object class = "TextGrid"', "", f"xmin = 0\nxmax = {end}", "tiers? <exists>",
+        "size = 1", "item []:", "    item [1]:", '        class = "IntervalTier"', '        name = "words"',
+        f"        xmin = 0\n        xmax = {end}", f"        intervals: size = {len(text)}",
+    ]  # fmt: skip
+    for i, character in enumerate(text):
+        lines += [f"        intervals [{i + 1}]:", f"            xmin = {edges[i]}"]
+        lines += [f"            xmax = {edges[i + 1]}", f'            text = "{character}"']
+    put(root / "Raw/video_0001/0001.TextGrid", "\n".join(lines) + "\n")
+
+
+def meld(root: Path, said: Said) -> None:
+    header = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
+    text = " ".join(row[2] for row in said.utterances)
+    row = f'1,"{text}",Joey,joy,positive,0,0,8,21,"00:16:16,059","00:16:21,731"\n'
+    for part in ("train", "dev", "test"):
+        put(root / f"{part}_sent_emo.csv", header + (row if part == "dev" else ""))
+    put(root / "dev_splits_complete/dia0_utt0.mp4", said.film)
+
+
 @pytest.mark.parametrize(
     ("lay", "aligner", "split", "rows", "emotion"),
     [
+        (mmsa, "pocketsphinx", "valid", 1, None),
+        (ch_sims, "textgrid", "valid", 1, None),
+        (meld, "pocketsphinx", "valid", 1, ("joy", 1.0)),
         (iemocap, "given", "train", 3, ("anger", 1.0)),
         (ur_funny, "pocketsphinx", "train", 1, ("humor", 1.0)),
         (mustard, "pocketsphinx", "test", 1, ("sarcasm", 0.0)),
         (subtitles, "pocketsphinx", "train", 3, None),
     ],
-    ids=["iemocap", "ur-funny", "mustard", "subtitles"],
+    ids=["mmsa", "ch-sims", "meld", "iemocap", "ur-funny", "mustard", "subtitles"],
 )
 def test_a_published_layout_becomes_a_version(
     tmp_path: Path,
@@ -144,3 +185,9 @@ def test_a_published_layout_becomes_a_version(
         assert row["audio_valid"].mean() > 0.8
         assert np.isfinite(row["text_mean"]).all()
         assert set(row["word_status"]) == {"aligned"}
+    if lay in (mmsa, ch_sims):
+        (row,) = data.rows()
+        found = [row["sentiment"], *(row[f"sentiment_{m}"] for m in ("text", "audio"))]
+        assert found == ([2.0, 1.0, 0.5] if lay is mmsa else [3.0, 1.5, 0.75])
+        assert "sentiment_vision" not in row  # nobody rated it
+        assert lay is mmsa or (row["language"], len(row["words"])) == ("zh", 7)

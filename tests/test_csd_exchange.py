@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,11 +18,12 @@ import numpy as np
 import pytest
 
 from mimdata.pipeline.corpora.csd import CsdCorpus, counted_in_words, entries_of, sort_files
-from mimdata.pipeline.csd_export import export_csd
+from mimdata.pipeline.csd_export import export_csd, sequences_of
 from mimdata.pipeline.dataset.versions import Versions
 from mimdata.pipeline.errors import ClipError, MimdataError
 from mimdata.pipeline.extractors.csd import CsdExtractor, modality_of
-from mimdata.pipeline.formats.csd import TimedFeatures, write_csd
+from mimdata.pipeline.formats import sdk
+from mimdata.pipeline.formats.csd import TimedFeatures, read_csd, write_csd
 from mimdata.pipeline.media import Media
 from mimdata.pipeline.records import Clip, Problem, Reason, Track
 from mimdata.pipeline.steps import Resources
@@ -143,11 +148,23 @@ def test_emotions_go_by_the_names_of_their_columns(tmp_path: Path) -> None:
     assert (clip.sentiment, clip.emotions) == (0.5, {"anger": 3.0, "happy": 1.0})
 
 
+def test_sentiments_of_single_modalities_go_by_their_columns(tmp_path: Path) -> None:
+    words_csd(tmp_path, a=SPOKEN)
+    values = np.array([[1.5, -2.0, np.nan, 2.0]], np.float32)
+    names = {"dimension names": ["sentiment", "sentiment_text", "sentiment_audio", "happy"]}
+    write_csd(
+        tmp_path / "Labels.csd", "Labels", [("a", TimedFeatures(np.array([[0.0, 1.9]]), values))], names
+    )
+    (clip,) = clips(tmp_path)[0].values()
+    assert (clip.sentiment, clip.sentiments, clip.emotions) == (1.5, {"text": -2.0}, {"happy": 2.0})
+
+
 @pytest.mark.parametrize(
     ("names", "sentiment"),
     [
         (["sentiment text", "sentiment", "anger"], 1.0),
         (["sentiment score", "sentiment text", "anger"], 0.0),
+        (["sentiment text", "valence", "anger"], None),
         (["valence", "arousal", "anger"], None),
     ],
 )
@@ -160,7 +177,7 @@ def test_one_column_is_the_sentiment_and_the_others_keep_their_names(
     clip = clips(tmp_path)[0]["a[0]"]
     assert clip.sentiment == sentiment
     assert clip.emotions["anger"] == 2.0
-    assert len(clip.emotions) == (3 if sentiment is None else 2)
+    assert len(clip.emotions) + len(clip.sentiments) == (3 if sentiment is None else 2)
 
 
 @pytest.mark.parametrize(("columns", "expected"), [(1, {}), (3, {}), (7, {"happy": 1, "sad": 2, "fear": 6})])
@@ -333,6 +350,22 @@ def test_the_sdk_reads_and_aligns_what_is_exported(exported: tuple[Path, Version
         assert float(dataset["labels"].data[clip_id]["features"][0, 0]) == pytest.approx(row["sentiment"])
 
 
+def test_a_version_is_a_dataset_of_the_sdks_functions(exported: tuple[Path, Versions]) -> None:
+    folder, versions = exported
+    found = sequences_of(*versions.find("latest"))
+    assert set(found) == {"words", "labels", "audio"}
+    for name, entries in found.items():
+        written = dict(read_csd(folder / f"{name}.csd"))
+        assert set(entries) == set(written)
+        for key, entry in entries.items():
+            assert np.array_equal(entry.intervals, written[key].intervals)
+            assert entry.features.tolist() == written[key].features.tolist()
+    words = sdk.align(sdk.unify({name: found[name] for name in ("words", "audio")}), "words", [sdk.mean])
+    aligned = sdk.align({**words, "labels": found["labels"]}, "labels")
+    for clip_id, row in rows(versions).items():
+        assert np.allclose(aligned["audio"][clip_id].features, np.array(row["audio_mean"]), rtol=0, atol=1e-6)
+
+
 def test_what_is_exported_comes_back_the_same(exported: tuple[Path, Versions], tmp_path: Path) -> None:
     folder, versions = exported
     before = rows(versions)
@@ -350,6 +383,76 @@ def test_what_is_exported_comes_back_the_same(exported: tuple[Path, Versions], t
         assert row["sentiment"] == pytest.approx(old["sentiment"])
         assert np.allclose(row["audio_mean"], old["audio_mean"], rtol=0, atol=1e-6)
         assert np.allclose(np.diff(row["word_start"]), np.diff(old["word_start"]), atol=1e-5)
+
+
+def test_files_of_several_folders_are_a_corpus(exported: tuple[Path, Versions], tmp_path: Path) -> None:
+    """Words of one folder, labels and voice of another, which holds a second sequence of words that is not wanted."""
+    folder, versions = exported
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name, place in (("words", "a"), ("labels", "b"), ("audio", "b")):
+        shutil.copy(folder / f"{name}.csd", tmp_path / place)
+    shutil.copy(folder / "words.csd", tmp_path / "b" / "other_words.csd")
+    call = Command(tmp_path, (("MIMDATA_CACHE", str(tmp_path / "cache")),))
+    more = ("--corpus", "files", "--store", "store", "--workers", "0", "--json")
+    shutil.copy(folder / "words.csd", tmp_path / "b")
+    assert "found 2 and 1" in call("import", "csd", "b", *more, code=1).err
+    first = call("import", "csd", "a/words.csd", "b/labels.csd", "b/audio.csd", *more).lines()[0]
+    again = call("import", "csd", "b/audio.csd", "b/labels.csd", "a/words.csd", *more).lines()[0]
+    assert (first["rows"], first["digest"]) == (10, again["digest"])
+    after = rows(Versions(Folder(str(tmp_path / "store")), "files"))
+    for clip_id, row in rows(versions).items():
+        assert after[clip_id]["words"] == row["words"]
+        assert np.allclose(after[clip_id]["audio_mean"], row["audio_mean"], rtol=0, atol=1e-6)
+    for places, said in (
+        (("a/words.csd", "b"), "b is a folder"),
+        (("a/none.csd",), "a/none.csd does not exist"),
+        (("a/words.csd", "folder/words.csd"), "does not exist"),
+    ):
+        assert said in call("import", "csd", *places, *more, code=2).err
+
+
+def peak(folder: Path, corpus: str, store: Path) -> int:
+    """MiB that an import in one process held at most."""
+    call = [
+        "import",
+        "csd",
+        str(folder),
+        "--corpus",
+        corpus,
+        "--store",
+        str(store),
+        "--no-bert",
+        "--workers",
+        "0",
+    ]
+    command = f"from mimdata.pipeline.cli import main; main({call!r}, prog_name='mimdata')"
+    process = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss // 1024
+
+
+def test_memory_does_not_grow_with_the_sequences(tmp_path: Path) -> None:
+    """A minute of voice a video, as COVAREP has it: 2 MiB each, a hundred of them beside four."""
+    times = np.arange(6000)[:, None] / 100 + np.array([[0.0, 0.01]])
+    spoken = [(f"w{i}", i / 2, i / 2 + 0.5) for i in range(120)]
+    found = {}
+    for count in (4, 100):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        names = [f"v{i}" for i in range(count)]
+        random = np.random.default_rng(0)
+        words_csd(folder, **dict.fromkeys(names, spoken))
+        labels_csd(folder, **{name: [(0.0, 59.9, 1.0)] for name in names})
+        values = (random.normal(size=(6000, 74)).astype(np.float32) for _ in names)
+        features = ((v, TimedFeatures(times, x)) for v, x in zip(names, values, strict=True))
+        write_csd(folder / "covarep.csd", "COVAREP", features)
+        found[count] = peak(folder, f"n{count}", tmp_path / "store")
+    size = (tmp_path / "100" / "covarep.csd").stat().st_size // 2**20
+    assert size > 170
+    assert found[100] - found[4] < size / 3, found
 
 
 def test_emotions_come_back_under_their_names(tmp_path: Path) -> None:

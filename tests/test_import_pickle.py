@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import mimdata
 from mimdata.pipeline.formats.unpickle import load
@@ -65,6 +66,78 @@ def test_real_fold_in_mmsas_form_is_the_same_version_of_values(real: tuple[Comma
             for m in ("text", "audio", "vision"):
                 assert np.array_equal(one[f"{m}_mean"], other[f"{m}_mean"])
                 assert np.array_equal(one[f"{m}_valid"], other[f"{m}_valid"])
+
+
+def test_real_fold_in_misas_form_is_what_its_code_reads(real: tuple[Command, list[Any]]) -> None:
+    """train.pkl, dev.pkl, test.pkl and the vocabulary, unpickled by Python itself; and back, the folder at once."""
+    call, rows = real
+    call("import", "pickle", "three.pkl")
+    call("export", "pickle", "--form", "misa", "--corpus", "three", "-o", "misa")
+    vectors, ids = torch.load(call.folder / "misa" / "embedding_and_mapping.pt")
+    assert (vectors, ids["<unk>"], ids["<pad>"]) == (None, 0, 1)
+    found = {}
+    for fold in ("train", "dev", "test"):
+        for row in pickle.loads((call.folder / "misa" / f"{fold}.pkl").read_bytes()):  # noqa: S301  # our own
+            found[row[2]] = row
+    for (_, visual, acoustic, words), label, name in rows:
+        (numbers, got_visual, got_acoustic, got_words), got_label, _ = found[name]
+        assert got_words == words
+        assert numbers.tolist() == [ids[word] for word in words]
+        assert np.array_equal(got_visual, visual)
+        assert np.array_equal(got_acoustic, acoustic)
+        assert np.array_equal(got_label, label)
+    first = call("import", "pickle", "misa", "--corpus", "back-misa", "--json").lines()[0]
+    again = call("import", "pickle", "misa", "--corpus", "back-misa", "--json").lines()[0]
+    assert (first["rows"], first["form"], again["computed"]) == (229, "misa", 0)
+    assert first["digest"] == again["digest"]
+    assert "holds none of train.pkl" in call("import", "pickle", ".", code=1).err
+
+
+def test_real_fold_in_mults_form_keeps_all_but_its_words(real: tuple[Command, list[Any]]) -> None:
+    call, rows = real
+    call("import", "pickle", "three.pkl")
+    call("export", "pickle", "--form", "mult", "--corpus", "three", "-o", "mult.pkl")
+    done = call("import", "pickle", "mult.pkl", "--corpus", "mult", "--json").lines()[0]
+    assert (done["rows"], done["form"]) == (229, "mult")
+    back = mimdata.open(store=call.folder / ".mimdata", corpus="mult")
+    found = {row["clip_id"]: row for name in back.splits for row in back.split(name).rows()}
+    for (_, visual, acoustic, _), label, name in rows:
+        assert found[name]["sentiment"] == label.item()
+        assert np.array_equal(found[name]["vision_mean"], visual)
+        assert np.array_equal(found[name]["audio_mean"], acoustic)
+
+
+def test_frames_without_times_are_shared_out_only_when_asked(real: tuple[Command, list[Any]]) -> None:
+    """The real fold, each of its values held for three frames."""
+    call, rows = real
+    call("import", "pickle", "three.pkl")
+    call("export", "pickle", "--form", "mmsa", "--corpus", "three", "-o", "mmsa.pkl")
+    document = load(call.folder / "mmsa.pkl")
+    held = {name: (acoustic, len(words)) for (_, _, acoustic, words), _, name in rows}
+    for fold in document.values():
+        longest = 3 * fold["audio"].shape[1]
+        fold["audio_lengths"] = []
+        frames = np.zeros((len(fold["id"]), longest, 74), np.float32)
+        for i, name in enumerate(fold["id"]):
+            acoustic, words = held[name.replace("$_$", "[") + "]"]
+            frames[i, : 3 * words] = np.repeat(acoustic, 3, axis=0)
+            fold["audio_lengths"].append(3 * words)
+        fold["audio"] = frames
+    (call.folder / "unaligned.pkl").write_bytes(pickle.dumps(document))
+    assert "--spread-frames" in call("import", "pickle", "unaligned.pkl", code=1).err
+    said = call("import", "pickle", "unaligned.pkl", "--spread-frames")
+    assert "nobody knows when" in said.out
+    back = mimdata.open(store=call.folder / ".mimdata", corpus="unaligned")
+    assert back.manifest.content["aligner"] == {"step": "spread"}
+    for name in back.splits:
+        for row in back.split(name).rows():
+            acoustic, words = held[row["clip_id"]]
+            assert row["alignment"] == "spread"
+            there = acoustic[(acoustic != 0).any(axis=1)]
+            if row["audio_valid"].all() and len(there) == words:
+                # whatever word a frame went to, none was lost: the words' means lie among the frames
+                assert (row["audio_mean"] >= there.min(axis=0) - 1e-4).all()
+                assert (row["audio_mean"] <= there.max(axis=0) + 1e-4).all()
 
 
 def test_other_commands_take_what_was_imported(real: tuple[Command, list[Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,16 @@ OVERLAP = 4.0
 SHORTEST_WINDOW = 2 * OVERLAP
 # What published weights leave out because only training reads it.
 TRAINING_ONLY = ("masked_spec_embed",)
+# Windows of one clip in one forward pass. On a CPU a batch gains nothing, and rounds otherwise than its windows alone.
+TOGETHER = {"cpu": 1}
+TOGETHER_ELSEWHERE = 8
 EDGE_FRAMES = 2  # what the ends of a sound may cost: convolutions need 25 ms for one frame
+
+Window = tuple[int, int, slice]  # samples [first, last), and the frames that are kept of it
 
 
 class CtcModel:
-    """One model. What it says of a sound depends on that sound alone: one window is one forward pass."""
+    """One model. What it says of a sound depends on that sound alone: a forward pass has windows of one clip."""
 
     def __init__(self, folder: Path, language: str | None, window: float, device: str) -> None:
         if not window >= SHORTEST_WINDOW:
@@ -33,6 +39,7 @@ class CtcModel:
             self._extractor, tokenizer, self._model = _load(folder, language)
         self._model.eval().to(device)
         self._device = device
+        self._together = TOGETHER.get(device, TOGETHER_ELSEWHERE)
         self._ratio = self._samples_a_frame(folder)
         self.stride = self._ratio / SAMPLE_RATE  # seconds
         self._window = round(window * SAMPLE_RATE / self._ratio) * self._ratio
@@ -43,11 +50,19 @@ class CtcModel:
     def log_probs(self, audio: Float32, columns: Indices) -> Float32:
         """audio (n,) mono at 16 kHz, and which columns (k,) of the vocabulary are wanted → (t, k) at every stride."""
         sound = self._extractor(audio, sampling_rate=SAMPLE_RATE, return_tensors="np")["input_values"][0]
-        return np.concatenate([
-            self._logits(sound[first:last], columns)[keep] for first, last, keep in self._windows(len(sound))
-        ])  # fmt: skip
+        parts: list[Float32] = []
+        for windows in self._passes(len(sound)):
+            found = self._logits(np.stack([sound[first:last] for first, last, _ in windows]), columns)
+            parts += [logits[keep] for logits, (_, _, keep) in zip(found, windows, strict=True)]
+        return np.concatenate(parts)
 
-    def _windows(self, samples: int) -> list[tuple[int, int, slice]]:
+    def _passes(self, samples: int) -> Iterator[list[Window]]:
+        """The windows over so many samples, some of one length at a time."""
+        for _, alike in groupby(self._windows(samples), key=lambda window: window[1] - window[0]):
+            while together := list(islice(alike, self._together)):
+                yield together
+
+    def _windows(self, samples: int) -> list[Window]:
         """Windows [first, last) over so many samples, and the frames that each keeps: halfway into overlaps."""
         if samples <= self._window:
             return [(0, samples, slice(None))]
@@ -60,13 +75,14 @@ class CtcModel:
             for first, end in zip(firsts, until, strict=True)
         ]
 
-    def _logits(self, sound: Float32, columns: Indices) -> Float32:
+    def _logits(self, sounds: Float32, columns: Indices) -> Float32:
+        """sounds (n, samples) → (n, t, k)."""
         import torch
 
         with torch.inference_mode():
-            inputs = torch.from_numpy(np.ascontiguousarray(sound, np.float32))[None].to(self._device)
-            logits = self._model(inputs).logits[0].float()
-            chosen = torch.log_softmax(logits, dim=-1)[:, torch.from_numpy(columns).to(self._device)]
+            inputs = torch.from_numpy(np.ascontiguousarray(sounds, np.float32)).to(self._device)
+            logits = self._model(inputs).logits.float()
+            chosen = torch.log_softmax(logits, dim=-1)[..., torch.from_numpy(columns).to(self._device)]
         found: Float32 = chosen.cpu().numpy()
         return found
 
@@ -86,7 +102,7 @@ class CtcModel:
 
     def _check(self, folder: Path) -> None:
         """Try a second of silence. Raises UsageError if its frames are not as many as the configuration says."""
-        frames = len(self._logits(np.zeros(SAMPLE_RATE, np.float32), np.arange(1)))
+        frames = self._logits(np.zeros((1, SAMPLE_RATE), np.float32), np.arange(1)).shape[1]
         if abs(frames - SAMPLE_RATE / self._ratio) > EDGE_FRAMES:
             raise UsageError(
                 f"{folder} makes {frames} frames of a second of sound, where its configuration says "

@@ -29,7 +29,11 @@ def check_drift(
         difference.removed,
     )
     for name, limit, moved in (
-        ("changed labels", limits.changed_labels, difference.with_change("sentiment", "emotions")),
+        (
+            "changed labels",
+            limits.changed_labels,
+            difference.with_change("sentiment", "sentiments", "emotions"),
+        ),
         ("changed splits", limits.changed_splits, difference.with_change("split")),
     ):
         yield at_most(name, len(moved) / max(common, 1), limit, f"{len(moved)} of {common} clips", moved)

@@ -13,7 +13,7 @@ from mimdata.pipeline.terminal import say
 
 
 @click.command("csd")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("places", metavar="FOLDER|FILES", nargs=-1, required=True)
 @click.option("--corpus", metavar="NAME", help="What the store calls it.  [default: the folder's name]")
 @STORE
 @click.option(
@@ -27,7 +27,7 @@ from mimdata.pipeline.terminal import say
 @click.option("--workers", type=click.IntRange(min=0), help="Processes.  [default: one a core]")
 @JSON
 def import_command(
-    folder: Path,
+    places: tuple[str, ...],
     corpus: str | None,
     store: str | None,
     named: tuple[str, ...],
@@ -37,16 +37,17 @@ def import_command(
 ) -> None:
     """Computational sequences of the CMU SDK as a dataset version.
 
-    FOLDER holds one sequence of words, one of labels, and any of features; docs/csd.md has the details. What was
-    imported is a corpus like any other: a second import computes what changed.
+    They are one sequence of words, one of labels, and any of features, as a folder or as files, here or at a URL;
+    docs/csd.md has the details. What was imported is a corpus like any other: a second import computes what changed.
     """
     from mimdata.pipeline.commands.tables import show, stages_table
-    from mimdata.pipeline.csd_import import configuration_of
+    from mimdata.pipeline.csd_import import configuration_of, folder_of
     from mimdata.pipeline.jobs import align, extract
     from mimdata.pipeline.run import Options, open_run
 
+    folder, called = folder_of(places)
     given = configuration_of(folder, dict(_pair(text) for text in named), bert=not no_bert)
-    name = corpus or folder.resolve().name
+    name = corpus or called
     config = configuration(None, (), (), store=store, corpus=name, workers=workers, **given)
     with open_run(config, Options()) as run:
         stages = extract(run).stages

@@ -34,7 +34,7 @@ from mimdata.pipeline.corpora.splits import FILE_NAME, read_folds
 from mimdata.pipeline.corpora.timed_words import SILENCES
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import ComputationalSequence, TimedFeatures, dimension_names, read_csd
-from mimdata.pipeline.records import Clip, GivenWord, Problem, Split
+from mimdata.pipeline.records import SINGLE, Clip, GivenWord, Problem, Split
 
 SAME = 1e-3  # seconds: a float32 label boundary and a float64 word boundary that are one
 MOSTLY = 0.9  # share of a file's label boundaries that are word boundaries, where they are counted in words
@@ -145,7 +145,7 @@ def label_names(labels: ComputationalSequence, columns: int) -> tuple[str, ...]:
     """The names of the labels' columns: as the file has them, else MOSEI's seven; a lone or nameless first is the sentiment."""
     said = [re.sub(r"\W+", "_", name.strip().lower()) for name in dimension_names(labels)]
     if columns > 1 and len(set(said)) == columns:
-        spoken = [name for name in said if name.startswith(SENTIMENT)]
+        spoken = [name for name in said if name.startswith(SENTIMENT) and name not in SINGLE.values()]
         chosen = SENTIMENT if SENTIMENT in said else next(iter(spoken), None)
         return tuple(SENTIMENT if name == chosen else name for name in said)
     return DIMENSIONS if columns == len(DIMENSIONS) else (SENTIMENT,)
@@ -255,7 +255,8 @@ def _clip(
         end=end,
         text=" ".join("".join(text.split()) for text, _, _ in words),
         split=split,
-        sentiment=known.pop(SENTIMENT, None),
-        emotions=known,
+        sentiment=known.get(SENTIMENT),
+        emotions={name: value for name, value in known.items() if name not in (SENTIMENT, *SINGLE.values())},
+        sentiments={modality: known[name] for modality, name in SINGLE.items() if name in known},
         words=tuple(GivenWord("".join(text.split()), a - start, b - start) for text, a, b in words),
     )

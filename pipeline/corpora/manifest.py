@@ -6,6 +6,7 @@ clip_id, video_id, segment     from the file's name and the order within it, whe
 start, end   seconds in the file; the whole file where absent
 split        train, valid or test
 sentiment    −3 to 3; emotion_NAME columns, or an object `emotions`, 0 to 3
+sentiment_text, sentiment_audio, sentiment_vision     of raters who had that modality alone
 language     "en" where absent;  speaker
 words        list of {word, start, end}, seconds from the clip's start (JSON Lines, Parquet)
 """
@@ -24,7 +25,7 @@ from mimdata.pipeline.corpora.manifest_rows import SUFFIXES, Row, columns, read_
 from mimdata.pipeline.corpora.media_index import AUDIO_SUFFIXES, VIDEO_SUFFIXES, index_media
 from mimdata.pipeline.corpora.rules import leaves_root, outside
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.records import Clip, GivenWord, Problem, words_of
+from mimdata.pipeline.records import SINGLE, Clip, GivenWord, Problem, words_of
 
 if TYPE_CHECKING:
     from mimdata.pipeline.corpora.manifest_fields import Fields
@@ -39,6 +40,7 @@ COLUMNS = (
     "end",
     "split",
     "sentiment",
+    *SINGLE.values(),
     "language",
     "speaker",
     "emotions",
@@ -155,6 +157,7 @@ def _clips(path: Path) -> Iterator[Clip | Problem]:
             parsed.emotions,
             parsed.speaker,
             words,
+            parsed.sentiments,
         )
 
 

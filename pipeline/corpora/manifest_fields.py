@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from mimdata.pipeline.records import Split
+from mimdata.pipeline.records import SINGLE, Split
 
 EMOTION = "emotion_"
 SPLIT_NAMES = {"dev": "valid", "val": "valid", "validation": "valid"}
@@ -93,12 +93,21 @@ class Fields(BaseModel):
     end: Number = None
     split: Annotated[Split | None, BeforeValidator(_split_name)] = None
     sentiment: Number = None
+    sentiment_text: Number = None
+    sentiment_audio: Number = None
+    sentiment_vision: Number = None
     language: Name = None
     speaker: Name = None
     emotions: Annotated[dict[str, FiniteFloat], BeforeValidator(lambda value: value or {})] = Field(
         default_factory=dict
     )
     words: Annotated[tuple[Word, ...] | None, BeforeValidator(_from_json)] = None
+
+    @property
+    def sentiments(self) -> dict[str, float]:
+        """Those of single modalities that are there."""
+        given = {m: getattr(self, column) for m, column in SINGLE.items()}
+        return {m: value for m, value in given.items() if value is not None}
 
 
 def parse(values: Mapping[str, Any]) -> Fields | str:

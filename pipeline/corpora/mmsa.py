@@ -4,7 +4,8 @@ label.csv            video_id, clip_id, text, label, label_T, label_A, label_V, 
 Raw/VIDEO/CLIP.mp4   one film a clip; CLIP is 0001 in some copies and 1 in others
 
 Source of the layout: the repository thuiar/MMSA and Yu et al., "CH-SIMS", ACL 2020. `label` is −3 to 3 for MOSI and
-MOSEI and −1 to 1 for CH-SIMS. Labels of single modalities (label_T, label_A, label_V) are not read.
+MOSEI and −1 to 1 for CH-SIMS; so are label_T, label_A and label_V, of raters who had the text, the voice or the face
+alone. `annotation` says of `label` whether it is negative, neutral or positive, which its sign does, and is not read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mimdata.pipeline.records import SPLITS, Clip, Problem
 
 TABLE = "label.csv"
 COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
+SINGLE = {"text": "label_T", "audio": "label_A", "vision": "label_V"}  # which not every copy has
 NUMBER = re.compile(r"0*([0-9]{1,9})")
 SUFFIXES = VIDEO_SUFFIXES + AUDIO_SUFFIXES
 
@@ -68,7 +70,7 @@ class MmsaCorpus:
         if leaves_root(video):
             return outside(clip_id, video)
         label = _number(cells["label"])
-        fault = self._fault(row, label)
+        fault = self._fault(row)
         if fault:
             return Problem("bad row", f"{row.place}: {clip_id} {fault}", "correct the row", clip_id, TABLE)
         source = films.find(video, name)
@@ -77,15 +79,34 @@ class MmsaCorpus:
             return Problem("missing file", message, "fetch the file", clip_id, f"Raw/{video}")
         text = spaced(cells["text"]) if self.language == "zh" else cells["text"]
         split = next((split for split in SPLITS if split == cells["mode"]), None)
-        sentiment = None if label is None else label * 3 / self.label_limit
-        return Clip(clip_id, video, segment, source, None, None, text, self.language, split, sentiment)
+        scale = 3 / self.label_limit
+        return Clip(
+            clip_id,
+            video,
+            segment,
+            source,
+            None,
+            None,
+            text,
+            self.language,
+            split,
+            sentiment=None if label is None else label * scale,
+            sentiments={
+                modality: value * scale
+                for modality, column in SINGLE.items()
+                if (value := _number(cells.get(column, ""))) is not None
+            },
+        )
 
-    def _fault(self, row: TableRow, label: float | None) -> str:
+    def _fault(self, row: TableRow) -> str:
         cells, limit = row.cells, self.label_limit
         if cells["mode"] not in (*SPLITS, ""):
             return f"has mode {cells['mode']!r}, expected train, valid or test"
-        if cells["label"] and (label is None or abs(label) > limit):
-            return f"has label {cells['label']!r}, expected −{limit:g} to {limit:g}"
+        for column in ("label", *SINGLE.values()):
+            cell = cells.get(column, "")
+            value = _number(cell)
+            if cell and (value is None or abs(value) > limit):
+                return f"has {column} {cell!r}, expected −{limit:g} to {limit:g}"
         return ""
 
 

@@ -44,8 +44,10 @@ def fault(clip: Clip) -> Problem | None:
         return _exclude(clip, "bad span", message, "start and end are seconds in the file, start before end")
     if not all(math.isfinite(word.start) and math.isfinite(word.end) for word in clip.words or ()):
         return _exclude(clip, "bad word times", "has words without times", "give each word its start and end")
-    if clip.sentiment is not None and not _within(clip.sentiment, SENTIMENT_RANGE):
-        message = f"has sentiment {clip.sentiment:g}, expected −3 to 3"
+    for value in (clip.sentiment, *clip.sentiments.values()):
+        if value is None or _within(value, SENTIMENT_RANGE):
+            continue
+        message = f"has sentiment {value:g}, expected −3 to 3"
         return _exclude(clip, "label out of range", message, "correct the label or leave it empty")
     for name, value in clip.emotions.items():
         if not _within(value, EMOTION_RANGE):
@@ -78,7 +80,7 @@ def _storable(clip: Clip) -> bool:
     """Whether Parquet can hold the clip's texts: a file name need not be UTF-8."""
     texts = (clip.clip_id, clip.video_id, clip.source, clip.text, clip.language, clip.speaker or "")
     try:
-        "".join((*texts, *clip.emotions)).encode()
+        "".join((*texts, *clip.emotions, *clip.sentiments)).encode()
     except UnicodeEncodeError:
         return False
     return True

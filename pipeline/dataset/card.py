@@ -21,6 +21,24 @@ MIM = (
     "IEEE Transactions on Multimedia, 2024"
 )
 
+# By the name of a corpus, for versions whose configuration names no other.
+PUBLICATIONS = {
+    "mosi": "Zadeh, Zellers, Pincus, Morency: Multimodal Sentiment Intensity Analysis in Videos: Facial Gestures and Verbal "
+    "Messages. IEEE Intelligent Systems 31(6), 2016",
+    "mosei": "Zadeh, Liang, Poria, Cambria, Morency: Multimodal Language Analysis in the Wild: CMU-MOSEI Dataset and "
+    "Interpretable Dynamic Fusion Graph. ACL 2018",
+    "ch-sims": "Yu, Xu, Meng, Zhu, Ma, Wu, Zou, Yang: CH-SIMS: A Chinese Multimodal Sentiment Analysis Dataset with "
+    "Fine-grained Annotations of Modality. ACL 2020",
+    "meld": "Poria, Hazarika, Majumder, Naik, Cambria, Mihalcea: MELD: A Multimodal Multi-Party Dataset for Emotion "
+    "Recognition in Conversations. ACL 2019",
+    "iemocap": "Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee, Narayanan: IEMOCAP: Interactive Emotional Dyadic "
+    "Motion Capture Database. Language Resources and Evaluation 42(4), 2008",
+    "mustard": "Castro, Hazarika, Pérez-Rosas, Zimmermann, Mihalcea, Poria: Towards Multimodal Sarcasm Detection (An "
+    "_Obviously_ Perfect Paper). ACL 2019",
+    "ur-funny": "Hasan, Rahman, Zadeh, Zhong, Tanveer, Morency, Hoque: UR-FUNNY: A Multimodal Language Dataset for "
+    "Understanding Humor. EMNLP-IJCNLP 2019",
+}
+
 
 def write_card(staging: Folder, content: Mapping[str, Any]) -> dict[str, Any]:
     """Write the card of a manifest's content; returns what the manifest says of it."""
@@ -38,6 +56,7 @@ def card(content: Mapping[str, Any]) -> str:
         "One row an utterance; lists over its words. Written by mimdata; `manifest.json` beside this file says by which steps, "
         "weights and libraries, with the digest of every file, and `lineage.parquet` where each row comes from.",
         _counts(content),
+        _labels(content),
         _modalities(content),
         "## Columns\n\n" + "\n".join(f"* `{name}`: {kind}" for name, kind in content["schema"].items()),
         "Where `M_valid` is false the values of M are zero and mean nothing.",
@@ -49,7 +68,12 @@ def card(content: Mapping[str, Any]) -> str:
             config.get("license")
             or "Those of the corpus; whoever made this version has not named them (`[dataset] license`)."
         ),
-        "## To cite\n\n" + "\n".join(f"* {line}" for line in (config.get("citation") or None, MIM) if line),
+        "## To cite\n\n"
+        + "\n".join(
+            f"* {line}"
+            for line in (config.get("citation") or PUBLICATIONS.get(content["corpus"]), MIM)
+            if line
+        ),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -81,6 +105,17 @@ def _counts(content: Mapping[str, Any]) -> str:
     ]
     head = f"| split | utterances | words | {' | '.join(f'words with {m}' for m in modalities)} |"
     return "\n".join([head, f"| --- |{' ---: |' * (2 + len(modalities))}", *rows])
+
+
+def _labels(content: Mapping[str, Any]) -> str:
+    rows = [
+        f"| {split} | {column} | {found['count']:,} | {found['mean']:.3f} | {found['std']:.3f} | {found['min']:g} to "
+        f"{found['max']:g} | {found['below'] / found['count']:.1%} | {found['above'] / found['count']:.1%} |"
+        for split, columns in content["labels"].items()
+        for column, found in columns.items()
+    ]
+    head = "| split | label | utterances | mean | deviation | range | below 0 | above 0 |"
+    return "\n".join([head, f"| --- | --- |{' ---: |' * 6}", *rows]) if rows else ""
 
 
 def _modalities(content: Mapping[str, Any]) -> str:

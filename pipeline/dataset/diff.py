@@ -87,11 +87,15 @@ def _labels(version: Folder, manifest: Manifest) -> Iterator[tuple[str, dict[str
     for shard in manifest.shards:
         with version.filesystem.open(version.path(shard["file"]), "rb") as file:
             parquet = opened(file)
-            emotions = [name for name in parquet.schema_arrow.names if name.startswith("emotion_")]
-            table: pa.Table = parquet.read(columns=["clip_id", *LABELS, *emotions], use_threads=False)
+            more = [n for n in parquet.schema_arrow.names if n.startswith(("emotion_", "sentiment_"))]
+            table: pa.Table = parquet.read(columns=["clip_id", *LABELS, *more], use_threads=False)
         for row in table.to_pylist():
-            feelings = {name: row.pop(name) for name in emotions if row[name] is not None}
-            yield row.pop("clip_id"), row | {"emotions": {k: v for k, v in feelings.items() if v is not None}}
+            found = {name: value for name in more if (value := row.pop(name)) is not None}
+            kinds = {
+                kind: {name: value for name, value in found.items() if name.startswith(stem)}
+                for kind, stem in (("emotions", "emotion_"), ("sentiments", "sentiment_"))
+            }
+            yield row.pop("clip_id"), row | kinds
 
 
 def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:

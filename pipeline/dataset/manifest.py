@@ -40,7 +40,7 @@ class Manifest:
     content: format, corpus, version, digest, created, rows, splits {split: rows}, shards [{file, split,
     rows, bytes, sha256}], lineage and card {file, bytes, sha256}, modalities {name: {dim, feature_names, statistics, step}}, emotions [name],
     statistics {column: {mean (d,), std (d,), count}} of the train split's valid words, coverage {split:
-    {words, modality: valid words}}, schema {column: Arrow type}, aligner, pooling and config as they were,
+    {words, modality: valid words}}, labels {split: {column: {count, mean, std, min, max, below, above}}}, schema {column: Arrow type}, aligner, pooling and config as they were,
     inputs (one digest of all that shaped the version), libraries {name: version}.
     """
 

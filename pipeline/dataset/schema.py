@@ -1,7 +1,7 @@
 """The columns of an aligned dataset: one row an utterance, lists over its words.
 
     clip_id, video_id, segment, split, speaker, language, source, start, end, text     the utterance
-    sentiment, emotion_NAME …                                                          its labels, null if absent
+    sentiment, sentiment_M …, emotion_NAME …                                           its labels, null if absent
     words, word_type, word_start, word_end, word_confidence, word_status               (w,) lists, seconds
     alignment, suspect                                                                 what placed the words
     token_ids, token_words                                                             (t,) word pieces
@@ -55,9 +55,9 @@ TOKEN_FIELDS = (
 )
 
 
-def emotion_fields(names: Iterable[str]) -> list[pa.Field]:
-    """One nullable float32 column `emotion_NAME` an emotion, in the order of the names."""
-    return [pa.field(f"emotion_{name}", pa.float32()) for name in names]
+def label_fields(names: Iterable[str]) -> list[pa.Field]:
+    """One nullable float32 column a label, in the order of the names."""
+    return [pa.field(name, pa.float32()) for name in names]
 
 
 def modality_fields(modality: str, dim: int, statistics: Sequence[str]) -> list[pa.Field]:

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each feature over the valid words of the train split, shard by shard."""
+"""What is summed up over shards: mean and deviation of each feature over the train split's valid words; labels by split."""
 
 from __future__ import annotations
 
@@ -40,6 +40,58 @@ class Moments:
         """{"mean", "std", "count"}; std is that of the population. Without words both are zero and count says so."""
         std = np.sqrt(self.squares / max(self.count, 1))
         return {"mean": self.mean.tolist(), "std": std.tolist(), "count": self.count}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One column of labels: their moments (d = 1), the least and the greatest, how many are below and above zero."""
+
+    moments: Moments
+    least: float
+    greatest: float
+    below: int
+    above: int
+
+    @property
+    def count(self) -> int:
+        """Utterances that have one."""
+        return self.moments.count
+
+    @staticmethod
+    def of(column: pa.ChunkedArray) -> Labels:
+        """Of a column of numbers, nulls and NaN left out."""
+        given: npt.NDArray[np.float32] = column.drop_null().to_numpy().astype(np.float32)
+        values = given[np.isfinite(given)]
+        return Labels(
+            Moments.of(values[:, None]),
+            float(values.min(initial=np.inf)),
+            float(values.max(initial=-np.inf)),
+            int((values < 0).sum()),
+            int((values > 0).sum()),
+        )
+
+    def merge(self, other: Labels) -> Labels:
+        """Of both together."""
+        return Labels(
+            self.moments.merge(other.moments),
+            min(self.least, other.least),
+            max(self.greatest, other.greatest),
+            self.below + other.below,
+            self.above + other.above,
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """{"count", "mean", "std", "min", "max", "below", "above"}, of at least one label."""
+        std = float(np.sqrt(self.moments.squares[0] / max(self.count, 1)))
+        return {
+            "count": self.count,
+            "mean": float(self.moments.mean[0]),
+            "std": std,
+            "min": self.least,
+            "max": self.greatest,
+            "below": self.below,
+            "above": self.above,
+        }
 
 
 def matrix(column: pa.ChunkedArray, dim: int) -> npt.NDArray[np.float32]:

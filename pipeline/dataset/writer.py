@@ -18,8 +18,8 @@ from mimdata.pipeline.dataset.lineage import write_lineage
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, Manifest, digest_of
 from mimdata.pipeline.dataset.plain import shard_bytes
 from mimdata.pipeline.dataset.pooling import ROWS
-from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields
-from mimdata.pipeline.dataset.statistics import Moments, matrix, valid_words
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, label_fields
+from mimdata.pipeline.dataset.statistics import Labels, Moments, matrix, valid_words
 from mimdata.pipeline.progress import Advance
 from mimdata.pipeline.records import SPLITS, Clip
 from mimdata.pipeline.store.fingerprint import canonical, digest
@@ -56,11 +56,17 @@ class Totals:
 
     moments: dict[str, Moments] = field(default_factory=dict)
     coverage: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    labels: dict[str, dict[str, Labels]] = field(default_factory=lambda: defaultdict(dict))
     schema: dict[str, str] = field(default_factory=dict)
 
     def add(self, split: str, table: pa.Table, modalities: Mapping[str, Mapping[str, Any]]) -> None:
         """Take note of a shard."""
         self.schema |= {column.name: str(column.type) for column in table.schema}
+        for name in table.column_names:
+            if name == "sentiment" or name.startswith(("sentiment_", "emotion_")):
+                mine = Labels.of(table.column(name))
+                before = self.labels[split].get(name)
+                self.labels[split][name] = mine if before is None else before.merge(mine)
         counts = self.coverage[split]
         counts["words"] += len(table.column("words").combine_chunks().flatten())
         for modality, about in modalities.items():
@@ -103,9 +109,10 @@ def write_version(
     """Write a version of `rows`, which are in canonical order, into `folder`. It appears whole or not at all."""
     totals, shards = Totals(), []
     emotions = sorted({name for row in rows for name in row.clip.emotions})
+    labels = sorted({name for row in rows for name in _more_labels(row.clip)})
     with folder.staging() as staging:
         for split, number, chunk in _chunks(rows, config.shard_rows):
-            table = _shard(store, chunk, emotions)
+            table = _shard(store, chunk, labels)
             totals.add(split, table, description.modalities)
             shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
             advance(len(chunk))
@@ -125,7 +132,7 @@ def _chunks(rows: Sequence[DatasetRow], size: int) -> Iterator[tuple[str, int, S
             yield split, number, mine[first : first + size]
 
 
-def _shard(store: Folder, rows: Sequence[DatasetRow], emotions: Sequence[str]) -> pa.Table:
+def _shard(store: Folder, rows: Sequence[DatasetRow], labels: Sequence[str]) -> pa.Table:
     """Labels from the clips, everything else from the rows' parts."""
     by_part: defaultdict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(rows):
@@ -135,21 +142,29 @@ def _shard(store: Folder, rows: Sequence[DatasetRow], emotions: Sequence[str]) -
         tables.append(read_rows(store, ROWS, part, [rows[i].location.row for i in mine]))
         order += mine
     pooled = pa.concat_tables(tables).take(np.argsort(order)).drop_columns(OUTCOME.names)
-    schema = pa.schema([*UTTERANCE_FIELDS, *emotion_fields(emotions)])
-    labels = pa.Table.from_pylist([_label_row(row.clip, emotions) for row in rows], schema)
+    schema = pa.schema([*UTTERANCE_FIELDS, *label_fields(labels)])
+    about = pa.Table.from_pylist([_label_row(row.clip, labels) for row in rows], schema)
     whole = pa.schema([*schema, *pooled.schema])
-    return pa.table([*labels.columns, *pooled.columns], schema=whole).combine_chunks()
+    return pa.table([*about.columns, *pooled.columns], schema=whole).combine_chunks()
 
 
 def _utterance(clip: Clip) -> dict[str, Any]:
     row = {name: getattr(clip, name) for name in (f.name for f in UTTERANCE_FIELDS)}
-    return row | {"emotions": dict(clip.emotions)}
+    more = {"sentiments": dict(clip.sentiments)} if clip.sentiments else {}
+    return row | {"emotions": dict(clip.emotions)} | more
 
 
-def _label_row(clip: Clip, emotions: Sequence[str]) -> dict[str, Any]:
-    row = _utterance(clip)
-    found = row.pop("emotions")
-    return row | {f"emotion_{name}": found.get(name) for name in emotions}
+def _more_labels(clip: Clip) -> dict[str, float]:
+    """The labels beside the sentiment, by the names of their columns."""
+    return {f"emotion_{name}": value for name, value in clip.emotions.items()} | {
+        f"sentiment_{name}": value for name, value in clip.sentiments.items()
+    }
+
+
+def _label_row(clip: Clip, labels: Sequence[str]) -> dict[str, Any]:
+    found = _more_labels(clip)
+    row = {name: getattr(clip, name) for name in (f.name for f in UTTERANCE_FIELDS)}
+    return row | {name: found.get(name) for name in labels}
 
 
 def _write_shard(staging: Folder, name: str, split: str, table: pa.Table) -> dict[str, Any]:
@@ -182,6 +197,10 @@ def _manifest(
         "emotions": list(emotions),
         "statistics": {name: moments.to_json() for name, moments in totals.moments.items()},
         "coverage": {split: dict(counts) for split, counts in totals.coverage.items()},
+        "labels": {
+            split: {name: labels.to_json() for name, labels in found.items() if labels.count}
+            for split, found in totals.labels.items()
+        },
         "schema": totals.schema,
         "config": config.model_dump(mode="json"),
         "inputs": inputs_digest(rows, description, config),

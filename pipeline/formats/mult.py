@@ -1,7 +1,7 @@
 """The form of MulT: folds of arrays {text (n, T, 300), audio (n, T, d), vision (n, T, d), labels (n, 1, 1), id}.
 
 Utterances are filled up with rows of zeros in front. The file has no words: theirs are "". Its aligned files have one
-T for all modalities; others hold frames of their own rates without times, which cannot be aligned, and are refused.
+T for all modalities; in others `text` has a row a word, `audio` and `vision` hold frames of their own rates without times.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from mimdata.pipeline.errors import MimdataError
-from mimdata.pipeline.formats.word_values import WordValues, label, matrix, place_of
-from mimdata.pipeline.records import Split
+from mimdata.pipeline.formats.spread import SPREAD, spread
+from mimdata.pipeline.formats.word_values import Reading, WordValues, label, matrix, place_of, unaligned
+from mimdata.pipeline.records import Float32, Split
 
 NAME = "mult"
 MODALITIES = ("text", "audio", "vision")
@@ -24,32 +25,47 @@ def is_fold(fold: Any) -> bool:
     return isinstance(fold, Mapping) and {*MODALITIES, "labels"} <= set(fold)
 
 
-def read(fold: Mapping[str, Any], split: Split) -> Iterator[WordValues]:
-    """The utterances of a fold, without their padding. Raises MimdataError where modalities are not aligned."""
+def read(fold: Mapping[str, Any], split: Split, reading: Reading) -> Iterator[WordValues]:
+    """The utterances of a fold, without their padding.
+
+    Raises MimdataError where modalities are not aligned, unless their frames are to be shared out.
+    """
     arrays = {m: np.asarray(fold[m]) for m in MODALITIES}
     shapes = {m: a.shape for m, a in arrays.items()}
     labels = fold["labels"]
     names = fold.get("id", [f"{split}{i}" for i in range(len(labels))])
     if len({(len(labels), len(names)), *((s[0], s[0]) for s in shapes.values())}) != 1:
         raise MimdataError(f"{split} has {len(labels)} labels, {len(names)} ids and arrays of {shapes}")
-    if any(len(s) != 3 for s in shapes.values()) or len({s[1] for s in shapes.values()}) != 1:
-        raise MimdataError(
-            f"{split} has arrays of {shapes}: not aligned, and without times they cannot be; give the aligned file"
-        )
+    if any(len(s) != 3 for s in shapes.values()):
+        raise MimdataError(f"{split} has arrays of {shapes}: expected (utterances, rows, features)")
+    framed = len({s[1] for s in shapes.values()}) != 1
+    if framed and not reading.spread:
+        raise unaligned(split, shapes)
     counted: dict[str, int] = {}
     for i in range(len(labels)):
         values = {m: matrix(a[i], f"the values of {m} in row {i} of {split}") for m, a in arrays.items()}
-        first = _first(values)
-        values = {m: v[first:] for m, v in values.items()}
+        values = _by_word(values) if framed else _from(_first(values.values()), values)
         video, segment, start, end = _place(names[i], counted)
         words = ("",) * len(values["text"])
         sentiment = label(labels[i], f"row {i} of {split}")
-        yield WordValues(video, segment, split, sentiment, words, values, start=start, end=end)
+        how = SPREAD if framed else "published"
+        yield WordValues(video, segment, split, sentiment, words, values, start=start, end=end, alignment=how)
 
 
-def _first(values: Mapping[str, Any]) -> int:
+def _by_word(values: Mapping[str, Float32]) -> dict[str, Float32]:
+    """Frames shared out among the rows of `text`, each without its own padding."""
+    found = {m: v[_first([v]) :] for m, v in values.items()}
+    words = [""] * len(found["text"])
+    return {m: v if m == "text" else spread(v, words) for m, v in found.items()}
+
+
+def _from(first: int, values: Mapping[str, Float32]) -> dict[str, Float32]:
+    return {m: v[first:] for m, v in values.items()}
+
+
+def _first(values: Iterable[Float32]) -> int:
     """The first row in which any modality is not zero; the last row where all are."""
-    there = np.any([(v != 0).any(axis=1) for v in values.values()], axis=0)
+    there = np.any([(v != 0).any(axis=1) for v in values], axis=0)
     return int(there.argmax()) if there.any() else len(there) - 1
 
 

@@ -1,7 +1,8 @@
 """What the CMU Multimodal SDK does with computational sequences, as plain functions with its very semantics.
 
-A dataset is {sequence: {id: TimedFeatures}}; `dict(read_csd(path))` gives a sequence. Every function returns
-a new dataset. Ours depart from the SDK's on purpose only where docs/csd.md says so.
+A dataset is {sequence: {id: TimedFeatures}}; `dict(read_csd(path))` gives a sequence, `csd_export.sequences_of` those of a
+version. Every function returns a new dataset. Ours depart from the SDK's on purpose only where docs/csd.md says so: what
+loses data is called so.
 """
 
 from __future__ import annotations
@@ -35,20 +36,22 @@ def align(
     """`mmdataset.align`: for each interval i of an id of the reference, the frames of every sequence that touch it, as `id[i]`.
 
     Frames are cut to the interval, and those cut to nothing are left out, as are intervals of no length, and an interval
-    in which a sequence has no frame is missing from that sequence alone. With `collapse` the frames of an interval become
-    one. Ids that some sequence lacks are left out (`unify`). Raises MimdataError without the reference.
+    in which a sequence has no frame is missing from that sequence alone, as is a whole id that it lacks. With `collapse` the
+    frames of an interval become one. The SDK's also leaves out of all what one lacks: `align(unify(dataset), …)`. Raises MimdataError without the
+    reference.
     """
     if reference not in dataset:
         raise MimdataError(f"no sequence {reference!r} to align to: there are {', '.join(dataset)}")
-    shared = unify(dataset)
-    whole = {name: _by_video(entries) for name, entries in shared.items() if name != reference}
+    whole = {name: _by_video(entries) for name, entries in dataset.items() if name != reference}
     aligned: dict[str, dict[str, TimedFeatures]] = {name: {} for name in dataset}
-    for entry, frames in shared[reference].items():
+    for entry, frames in dataset[reference].items():
         long = np.abs(frames.intervals[:, 0] - frames.intervals[:, 1]) >= EPSILON
         for i in np.flatnonzero(long).tolist():
             own = TimedFeatures(frames.intervals[i : i + 1], frames.features[i : i + 1])
             aligned[reference][f"{entry}[{i}]"] = _collapsed(own, collapse)
         for name, videos in whole.items():
+            if video_of(entry) not in videos:
+                continue
             found = _inside(videos[video_of(entry)], frames.intervals, np.flatnonzero(long))
             aligned[name].update((f"{entry}[{i}]", _collapsed(part, collapse)) for i, part in found)
     return aligned
@@ -184,10 +187,29 @@ def get_tensors(
 ) -> list[dict[str, npt.NDArray[Any]]]:
     """`mmdataset.get_tensors`: for each fold (a collection of videos) the ids that all sequences have, as arrays.
 
-    (n, seq_len, d) for sequences, zeros before (or, with `pad_end`, after) what is shorter. Of what is longer the SDK keeps the last
-    `seq_len` frames when it pads before and the first when after; so does this. (n, …) for `non_sequences`, as they are.
-    Ids of videos in no fold are left out.
+    (n, seq_len, d) for sequences, zeros before (or, with `pad_end`, after) what is shorter; (n, …) for `non_sequences`, as
+    they are. Ids of videos in no fold are left out. Raises MimdataError where a sequence is longer, as any is that was
+    aligned without `collapse`: the SDK cuts it, and so does `get_tensors_losing_frames`.
     """
+    for sequence, entries in hard_unify(dataset).items():
+        lengths = {} if sequence in non_sequences else {n: len(f.features) for n, f in entries.items()}
+        if long := [name for name, length in lengths.items() if length > seq_len]:
+            raise MimdataError(
+                f"{len(long)} entries of {sequence} are longer than seq_len = {seq_len}, such as {long[0]} of {lengths[long[0]]} frames: take "
+                f"{max(lengths.values())}, collapse them in `align`, or cut them with `get_tensors_losing_frames`"
+            )
+    return get_tensors_losing_frames(dataset, seq_len, folds, non_sequences, pad_end=pad_end)
+
+
+def get_tensors_losing_frames(
+    dataset: Dataset,
+    seq_len: int,
+    folds: Sequence[Collection[str]],
+    non_sequences: Collection[str] = (),
+    *,
+    pad_end: bool = False,
+) -> list[dict[str, npt.NDArray[Any]]]:
+    """`mmdataset.get_tensors` as it is: of what is longer than `seq_len` the last frames, or with `pad_end` the first."""
     shared = hard_unify(dataset)
     names = list(next(iter(shared.values()), {}))
     tensors = []

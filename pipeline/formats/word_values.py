@@ -35,12 +35,33 @@ class WordValues:
     tokens: tuple[Int32, Int32] | None = None
     start: float | None = None
     end: float | None = None
-    labels: Mapping[str, float] = field(default_factory=dict)
+    sentiments: Mapping[str, float] = field(default_factory=dict)  # of single modalities
+    alignment: str = "published"  # what brought the values to the words
 
     @property
     def clip_id(self) -> str:
         """video[segment]."""
         return f"{self.video}[{self.segment}]"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What whoever imports a file says of it. spread: frames without times may be shared out among the words.
+
+    text_model: whose vocabulary its word pieces are of. vocabulary: words by the numbers that a file has instead.
+    """
+
+    spread: bool = False
+    text_model: str = "minilm"
+    vocabulary: Mapping[int, str] = field(default_factory=dict)
+
+
+def unaligned(split: str, shapes: Mapping[str, tuple[int, ...]]) -> MimdataError:
+    """The error of a file whose frames have no times."""
+    return MimdataError(
+        f"{split} has arrays of {dict(shapes)}: they are not aligned, and nobody knows when their words were said; give the "
+        "aligned file, or share the frames out by the letters of the words with --spread-frames"
+    )
 
 
 def place_of(name: Any) -> tuple[str, int]:

@@ -33,6 +33,7 @@ CLIPS = pa.schema(
         pa.field("split", pa.string()),
         pa.field("sentiment", pa.float64()),
         pa.field("emotions", pa.map_(pa.string(), pa.float64())),
+        pa.field("sentiments", pa.map_(pa.string(), pa.float64())),
         pa.field("speaker", pa.string()),
         pa.field("keys", KEYS),
         pa.field("previous", KEYS),
@@ -206,12 +207,12 @@ def ledger_entry(total: int, out: int, excluded: Mapping[str, int]) -> dict[str,
 
 def _entry(row: dict[str, Any]) -> Entry:
     keys, previous = dict(row.pop("keys")), dict(row.pop("previous"))
-    row["emotions"] = dict(row["emotions"])
+    row |= {name: dict(row.get(name) or ()) for name in ("emotions", "sentiments")}
     return Entry(Clip(**row), keys, previous)
 
 
 def _clip_row(entry: Entry) -> dict[str, Any]:
     clip = entry.clip
     row = {name: getattr(clip, name) for name in CLIPS.names if hasattr(clip, name)}
-    row["emotions"] = list(clip.emotions.items())
+    row |= {"emotions": list(clip.emotions.items()), "sentiments": list(clip.sentiments.items())}
     return row | {"keys": list(entry.keys.items()), "previous": list(entry.previous.items())}

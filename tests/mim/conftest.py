@@ -16,7 +16,7 @@ import torch
 from mimdata.mim.batch import Batch
 from mimdata.pipeline.dataset.manifest import FILE, FORMAT, LATEST, Manifest, digest_of
 from mimdata.pipeline.dataset.plain import shard_bytes
-from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, emotion_fields, row_fields
+from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, label_fields, row_fields
 
 
 @dataclass
@@ -90,7 +90,13 @@ def write(
     """Publish a version in a store; the folder of the version."""
     emotions = sorted({name for row in rows for name in row.emotions})
     tokens = rows[0].token_ids is not None
-    schema = pa.schema([*UTTERANCE_FIELDS, *emotion_fields(emotions), *row_fields(modalities, tokens)])
+    schema = pa.schema(
+        [
+            *UTTERANCE_FIELDS,
+            *label_fields(f"emotion_{name}" for name in emotions),
+            *row_fields(modalities, tokens),
+        ]
+    )
     folder = store / "datasets" / corpus / "version"
     folder.mkdir(parents=True)
     shards = []

@@ -122,6 +122,19 @@ def test_the_commands_take_addresses(corpus: Little, bucket: str, tmp_path: Path
     assert "v1[1]" in seen
 
 
+def test_sequences_are_imported_from_an_address(corpus: Little, bucket: str, tmp_path: Path) -> None:
+    corpus.rebuild(pooling={"weights": "mean", "statistics": ["mean"]})
+    call = Command(tmp_path, (("MIMDATA_CACHE", str(tmp_path / "cache")),))
+    call("export", "csd", "--corpus", "manifest", "--store", str(corpus.store), "-o", "csd")
+    for file in (tmp_path / "csd").iterdir():
+        filesystem_of(bucket)[0].put_file(str(file), f"{bucket}/csd/{file.name}")
+    more = ("--store", f"{bucket}/store", "--workers", "0", "--json")
+    whole = call("import", "csd", f"{bucket}/csd", "--corpus", "whole", *more).lines()[0]
+    files = [f"{bucket}/csd/{name}.csd" for name in ("words", "labels", "audio")]
+    named = call("import", "csd", *files, "--corpus", "named", *more).lines()[0]
+    assert whole["rows"] == named["rows"] == 10
+
+
 def test_what_changed_there_is_fetched_and_what_is_gone_goes(
     corpus: Little, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,20 @@ def test_a_long_sound_in_windows_gives_what_one_window_gives(models: dict[str, P
     assert as_bytes(aligner(models["tones"])(path, text)) == as_bytes(whole)
 
 
+def test_windows_together_give_what_each_alone_gives(models: dict[str, Path]) -> None:
+    """As on a GPU, where windows of one length share a forward pass; the last, shorter one has its own."""
+    model = CtcAligner(str(models["random"]), window=8.0).open(Resources()).model  # type: ignore[attr-defined]
+    sound = np.random.default_rng(0).normal(0, 0.1, 700_000).astype(np.float32)
+    columns = np.arange(len(vocabulary()))
+    alone = model.log_probs(sound, columns)
+    passes = [len(windows) for windows in model._passes(len(sound))]
+    model._together = 4
+    grouped = [len(windows) for windows in model._passes(len(sound))]
+    assert set(passes) == {1}
+    assert (sum(grouped), max(grouped), grouped[-1]) == (len(passes), 4, 1)
+    assert np.allclose(model.log_probs(sound, columns), alone, atol=1e-4)
+
+
 @pytest.mark.parametrize("samples", [1600, 16_000, 127_999, 128_000, 128_001, 192_001, 192_400, 500_000])
 def test_windows_leave_out_no_frame_and_give_none_twice(models: dict[str, Path], samples: int) -> None:
     model = CtcAligner(str(models["random"]), window=8.0).open(Resources()).model  # type: ignore[attr-defined]

@@ -39,12 +39,13 @@ def test_source_and_text_are_enough(tmp_path: Path, place: Place) -> None:
 
 FULL_ROW: dict[str, Any] = {
     "source": "a.mp4", "text": "so good", "clip_id": "x", "video_id": "v", "segment": 4, "start": 0.5, "end": 0.9,
-    "split": "dev", "sentiment": -1.5, "language": "de", "speaker": "s1", "emotion_joy": 2, "words": [
+    "split": "dev", "sentiment": -1.5, "language": "de", "speaker": "s1", "emotion_joy": 2,
+    "sentiment_audio": -0.5, "words": [
         {"word": "so", "start": 0.0, "end": 0.1}, {"word": "good", "start": 0.1, "end": 0.3}],
 }  # fmt: skip
 FULL_CLIP = Clip(
     "x", "v", 4, "a.mp4", 0.5, 0.9, "so good", "de", "valid", -1.5, {"joy": 2.0}, "s1",
-    (GivenWord("so", 0.0, 0.1), GivenWord("good", 0.1, 0.3)),
+    (GivenWord("so", 0.0, 0.1), GivenWord("good", 0.1, 0.3)), {"audio": -0.5},
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ def test_ch_sims_is_spaced_chinese_on_our_scale(tmp_path: Path, place: Place) ->
     assert (clip.text, clip.language, clip.split) == ("我 很 OK。", "zh", "train")
     assert (clip.source, clip.start, clip.end) == ("Raw/video_0001/0001.mp4", None, None)
     assert clip.sentiment == pytest.approx(-2.4)
+    assert clip.sentiments == pytest.approx({"text": -3, "audio": 0, "vision": 0.6})
     assert list(ChSimsCorpus().check(tmp_path)) == []
 
 
@@ -48,6 +49,7 @@ def test_a_film_is_found_however_its_number_is_written(
     clips, problems = read(MmsaCorpus(), tmp_path)
     assert problems == []
     assert (clips["abc[1]"].source, clips["abc[1]"].sentiment) == (f"Raw/abc/{film}", 2.5)
+    assert clips["abc[1]"].sentiments == {}
 
 
 def test_faults_cost_the_row_that_has_them(tmp_path: Path, place: Place) -> None:
@@ -62,14 +64,17 @@ def test_faults_cost_the_row_that_has_them(tmp_path: Path, place: Place) -> None
         b"abc,8,short,1",
         b"abc,9,\xff,1,,,,,test",
         b"abc,1,again,1,,,,,test",
+        b"abc,11,a voice off the scale,1,,5,,,test",
     ]
     place("label.csv", HEADER.encode() + b"\n".join(rows))
     place("Raw/abc/1.mp4")
     clips, problems = read(MmsaCorpus(), tmp_path)
     assert list(clips) == ["abc[1]"]
-    causes = ["missing file", *["bad row"] * 4, "path leaves the root", *["bad row"] * 2, "duplicate clip id"]
+    faults = ["missing file", *["bad row"] * 4, "path leaves the root", *["bad row"] * 2, "duplicate clip id"]
+    causes = [*faults, "bad row"]
     assert [problem.cause for problem in problems] == causes
-    assert summary(MmsaCorpus(), tmp_path).excluded == 9
+    assert "label_A '5', expected −3 to 3" in problems[-1].message
+    assert summary(MmsaCorpus(), tmp_path).excluded == 10
 
 
 def test_ch_sims_refuses_labels_of_another_scale(tmp_path: Path, place: Place) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from mimdata.pipeline.dataset.manifest import latest_version
+from mimdata.pipeline.dataset.card import card
+from mimdata.pipeline.dataset.manifest import latest_version, read_manifest
 from mimdata.pipeline.store.folder import Folder
 from tests.pipeline.dataset.fixtures import publish
 
@@ -60,6 +62,43 @@ def test_polars(version: Path) -> None:
     frame = pl.read_parquet(version / "train-*.parquet")
     assert frame.height == 6
     assert np.array(frame["audio_mean"][0].to_list()).shape == (2, 3)
+
+
+def test_labels_are_counted_by_split(version: Path) -> None:
+    import pandas as pd
+
+    labels = read_manifest(version).content["labels"]
+    for split in ("train", "valid", "test"):
+        frame = pd.concat(pd.read_parquet(file) for file in sorted(version.glob(f"{split}-*.parquet")))
+        for column in ("sentiment", "emotion_happy"):
+            values = frame[column].dropna().to_numpy(np.float64)
+            found = labels[split].get(column)
+            assert (found is None) == (len(values) == 0)
+            if found:
+                assert (found["count"], found["below"], found["above"]) == (
+                    len(values), (values < 0).sum(), (values > 0).sum()
+                )  # fmt: skip
+                assert (found["min"], found["max"]) == (values.min(), values.max())
+                assert np.allclose((found["mean"], found["std"]), (values.mean(), values.std()), atol=1e-6)
+    line = labels["train"]["sentiment"]
+    text = (version / "README.md").read_text()
+    assert (
+        f"| train | sentiment | 6 | {line['mean']:.3f} | {line['std']:.3f} | {line['min']:g} to {line['max']:g} |"
+        in text
+    )
+
+
+def test_the_card_tells_licence_and_what_to_cite(version: Path) -> None:
+    content = dict(read_manifest(version).content)
+    of_mosei = card({**content, "corpus": "mosei"})
+    assert "Dataset and Interpretable Dynamic Fusion Graph. ACL 2018" in of_mosei
+    terms = {"license": 'CC-BY: "as is"', "citation": "Me, 2026"}
+    own = card({**content, "corpus": "mosei", "config": {**content["config"], **terms}})
+    assert "* Me, 2026\n* Zeng" in own
+    assert "ACL 2018" not in own
+    head = yaml.safe_load(own.split("---")[1])
+    assert (head["license"], head["license_name"]) == ("other", terms["license"])
+    assert [one["split"] for one in head["configs"][0]["data_files"]] == ["train", "validation", "test"]
 
 
 def test_the_card_tells_counts_steps_and_terms(version: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats import sdk
 from mimdata.pipeline.formats.csd import TimedFeatures, read_csd, write_csd
 
@@ -85,7 +86,7 @@ def equal(mine: sdk.Dataset, dataset: Any) -> None:
 def test_align_with_a_mean_is_the_sdks(folder: Path) -> None:
     with theirs(folder, "words", "audio", "vision") as dataset:
         dataset.align("words", collapse_functions=[sdk.mean])
-        equal(sdk.align(ours(folder, "words", "audio", "vision"), "words", [sdk.mean]), dataset)
+        equal(sdk.align(sdk.unify(ours(folder, "words", "audio", "vision")), "words", [sdk.mean]), dataset)
 
 
 def test_align_without_a_function_and_to_labels_is_the_sdks(folder: Path) -> None:
@@ -138,12 +139,26 @@ def test_tensors_are_padded_and_folded() -> None:
         "audio": {"a[0]": frames(2), "a[1]": frames(5), "b[0]": frames(3), "c[0]": frames(1)},
         "labels": {"a[0]": one(), "a[1]": one(), "b[0]": one()},
     }
-    train, test = sdk.get_tensors(dataset, 3, [["a"], ["b"]], ["labels"])
+    train, test = sdk.get_tensors_losing_frames(dataset, 3, [["a"], ["b"]], ["labels"])
     assert train["audio"][..., 0].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert train["labels"].shape == (2, 1, 1)
     assert test["audio"][..., 0].tolist() == [[1, 2, 3]]
-    after = sdk.get_tensors(dataset, 3, [["a"]], ["labels"], pad_end=True)[0]
+    after = sdk.get_tensors_losing_frames(dataset, 3, [["a"]], ["labels"], pad_end=True)[0]
     assert after["audio"][..., 0].tolist() == [[1, 2, 0], [1, 2, 3]]
+    with pytest.raises(MimdataError, match=r"1 entries of audio .* such as a\[1\] of 5 frames: take 5"):
+        sdk.get_tensors(dataset, 3, [["a"], ["b"]], ["labels"])
+    whole = sdk.get_tensors(dataset, 5, [["a"], ["b"]], ["labels"])
+    assert whole[0]["audio"][..., 0].tolist() == [[0, 0, 0, 1, 2], [1, 2, 3, 4, 5]]
+
+
+def test_align_keeps_what_another_sequence_lacks_unless_unified(folder: Path) -> None:
+    dataset = ours(folder, "words", "audio", "vision")
+    lacking = set(dataset["words"]) - set(dataset["vision"])
+    assert len(lacking) == 1
+    kept, unified = sdk.align(dataset, "words"), sdk.align(sdk.unify(dataset), "words")
+    assert {sdk.video_of(name) for name in kept["words"]} == set(dataset["words"])
+    assert {sdk.video_of(name) for name in unified["words"]} == set(dataset["words"]) - lacking
+    assert set(kept["vision"]) == set(unified["vision"])
 
 
 def test_impute_fills_what_a_sequence_lacks() -> None:

@@ -55,6 +55,25 @@ def test_python_2_texts_are_read() -> None:
     assert loads(b"(dp0\nS'caf\\xe9'\np1\nI1\ns.") == {"café": 1}
 
 
+# np.array([1.5, 2.5, -np.inf], np.float32) as Python 2.7's cPickle writes it with numpy 1: its bytes are a str.
+PYTHON_2 = {
+    0: b"cnumpy.core.multiarray\n_reconstruct\np0\n(cnumpy\nndarray\np1\n(I0\ntp2\nS'b'\np3\ntp4\nRp5\n"
+    b"(I1\n(I3\ntp6\ncnumpy\ndtype\np7\n(S'f4'\np8\nI0\nI1\ntp9\nRp10\n(I3\nS'<'\np11\nNNNI-1\nI-1\nI0\ntp12\nb"
+    b"I00\nS'\\x00\\x00\\xc0?\\x00\\x00 @\\x00\\x00\\x80\\xff'\np13\ntp14\nb.",
+    2: b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U\x01b\x87Rq\x03"
+    b"(K\x01K\x03\x85cnumpy\ndtype\nq\x04U\x02f4K\x00K\x01\x87Rq\x05"
+    b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x0c"
+    b"\x00\x00\xc0?\x00\x00 @\x00\x00\x80\xfftb.",
+}
+
+
+@pytest.mark.parametrize("protocol", PYTHON_2)
+def test_python_2_arrays_are_read(protocol: int) -> None:
+    found = loads(PYTHON_2[protocol])
+    assert found.dtype == np.float32
+    assert found.tolist() == [1.5, 2.5, -np.inf]
+
+
 class Runs:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
