@@ -16,7 +16,9 @@ import argparse
 import contextlib
 import io
 import json
-from collections import Counter
+import subprocess
+import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -29,8 +31,9 @@ from results_dev229 import COMMON, FOLDS, SEEDS, SHOWN, spread_of
 from trained import Job, measures, trained
 
 import mimdata
-from mimdata.pipeline.cli import main as command
 from mimdata.pipeline.formats.unpickle import load
+
+MIMDATA = (sys.executable, "-c", "from mimdata.pipeline.cli import main; main(prog_name='mimdata')")
 
 
 def main() -> None:
@@ -57,8 +60,8 @@ def main() -> None:
 
 
 def run(*call: str) -> None:
-    """One command of mimdata, in this process."""
-    command(list(call), standalone_mode=False)
+    """One command of mimdata."""
+    subprocess.run([*MIMDATA, *call], check=True)
 
 
 def rows_of(store: Path, corpus: str) -> Iterator[Mapping[str, Any]]:
@@ -96,7 +99,7 @@ def by_the_sdk(folder: Path, store: Path) -> dict[str, Any]:
         dataset.align("words", collapse_functions=[_mean])
         dataset.add_computational_sequences({"labels": str(folder / "labels.csd")}, destination=None)
         dataset.align("labels")
-    rows = {row["clip_id"]: row for row in rows_of(store, "mosi-csd")}
+    rows = numbered(rows_of(store, "mosi-csd"))
     text, labels = dataset["text"].data, dataset["labels"].data
     worst, equal = 0.0, 0
     for clip_id, row in rows.items():
@@ -107,6 +110,18 @@ def by_the_sdk(folder: Path, store: Path) -> dict[str, Any]:
         label = abs(float(labels[clip_id]["features"][0, 0]) - row["sentiment"])
         worst = max(worst, float(off), label)
     return {"rows": len(rows), "segments": len(text), "equal": equal, "worst": worst}
+
+
+def numbered(rows: Iterator[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The rows by the ids that the SDK gives them: it numbers the segments of a video that are there, in order of time."""
+    videos: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        videos[row["video_id"]].append(row)
+    return {
+        f"{video}[{k}]": row
+        for video, mine in videos.items()
+        for k, row in enumerate(sorted(mine, key=lambda row: (row["start"], row["clip_id"])))
+    }
 
 
 def _mean(_: Any, features: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from pickle import dumps
@@ -16,10 +17,12 @@ from mimdata.pipeline.dataset.statistics import matrix
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats import misa
 from mimdata.pipeline.formats.pickles import FORMS
+from mimdata.pipeline.formats.spread import spread
 from mimdata.pipeline.formats.word_values import WordValues
-from mimdata.pipeline.records import Split
+from mimdata.pipeline.records import Float32, Split, Tokens
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
+from mimdata.pipeline.tracks import tracks_of
 
 PROTOCOL = 4  # Python 3.4 and newer
 NEEDED = {
@@ -30,11 +33,22 @@ NEEDED = {
 }
 
 
-def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Frames:
+    """Where the frames of a version are, to be written unaligned; of a clip that has more, `most` means over equal parts."""
+
+    store: Folder
+    most: int
+
+
+def export_pickle(
+    version: Folder, manifest: Manifest, form: str, output: Path, frames: Frames | None = None
+) -> tuple[int, int]:
     """Write the file, or MISA's folder; how many utterances are in it, and how many have no split and are not.
 
-    Statistics of a modality stand side by side; pauses are left out. Raises MimdataError where the form needs a
-    modality that the version lacks.
+    Statistics of a modality stand side by side; pauses are left out. With `frames` voice and face are written as they were
+    before they were pooled into words. Raises MimdataError where the form needs a modality that the version lacks, or the
+    store has no frames.
     """
     missing = [m for m in NEEDED[form] if m not in manifest.modalities]
     if missing:
@@ -45,6 +59,8 @@ def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) 
         raise MimdataError(
             f"no utterance of {manifest.version} has a split: the form {form} is made of folds"
         )
+    if frames is not None:
+        kept = list(_with_frames(kept, version, frames))
     writer = next(known for known in FORMS if form == known.NAME)
     document = writer.write(kept)
     if writer is misa:
@@ -52,6 +68,20 @@ def export_pickle(version: Folder, manifest: Manifest, form: str, output: Path) 
     else:
         _write(output, dumps(document, PROTOCOL))
     return len(kept), len(utterances) - len(kept)
+
+
+def _with_frames(utterances: Sequence[WordValues], version: Folder, frames: Frames) -> Iterator[WordValues]:
+    tracks = {m: tracks_of(frames.store, version, m) for m in ("text", "audio", "vision")}
+    for u in utterances:
+        rows: dict[str, Float32] = {}
+        for modality, mine in tracks.items():
+            track = mine[u.clip_id]
+            if isinstance(track, Tokens):
+                rows[modality] = track.values
+            elif modality != "text":
+                many = len(track.values) > frames.most
+                rows[modality] = spread(track.values, [""] * frames.most) if many else track.values
+        yield replace(u, frames=rows)
 
 
 def _write_folder(folder: Path, folds: Mapping[str, bytes], utterances: Sequence[WordValues]) -> None:

@@ -11,10 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from mimdata.pipeline.corpora.demo_builder import build_demo
+from mimdata.pipeline.dataset.versions import Versions
+from mimdata.pipeline.formats.unpickle import load
+from mimdata.pipeline.store.folder import Folder
+from mimdata.pipeline.tracks import tracks_of
 from tests.command import Command
 
 
@@ -229,3 +234,46 @@ def test_nothing_drops_unseen(built: Command, corpus: Path, tmp_path: Path) -> N
     cyrillic = command("inspect", "cyrillic[0]", "--json").lines()[0]
     assert set(cyrillic["status"]) == {"interpolated"}
     assert cyrillic["suspect"]
+
+
+@pytest.mark.parametrize("form", ["mmsa", "mult"])
+def test_a_version_goes_out_unaligned_and_comes_back_spread(built: Command, form: str) -> None:
+    """The frames that were pooled, and of what is longer than asked for the means of equal parts."""
+    out = ("export", "pickle", "--corpus", "demo", "--form", form, "--unaligned", "--frames")
+    built(*out, "2000", "-o", f"{form}.pkl")
+    built(*out, "100", "-o", f"{form}-short.pkl")
+    folder = built.folder
+    whole, short = (load(folder / name) for name in (f"{form}.pkl", f"{form}-short.pkl"))
+    versions = Versions(Folder(str(folder / ".mimdata")), "demo")
+    version, _ = versions.find("latest")
+    tracks = {m: tracks_of(versions.store, version, m) for m in ("text", "audio", "vision")}
+    seen = 0
+    for fold in whole:
+        for i, name in enumerate(whole[fold]["id"]):
+            clip_id = name if form == "mult" else f"{name.replace('$_$', '[')}]"
+            for m in ("audio", "vision"):
+                frames = tracks[m][clip_id].values
+                rows = whole[fold][m][i]
+                assert np.array_equal(rows[-len(frames) :] if form == "mult" else rows[: len(frames)], frames)
+                assert not (rows[: -len(frames)] if form == "mult" else rows[len(frames) :]).any()
+                assert short[fold][m].shape[1] <= 100
+            few = short[fold]["audio"][i]
+            frames = tracks["audio"][clip_id].values
+            few = few[-100:] if form == "mult" else few[:100]
+            assert len(frames) > 100
+            assert np.allclose(few.mean(axis=0), frames.mean(axis=0), rtol=0.02, atol=0.05)
+            if form == "mmsa":
+                assert whole[fold]["audio_lengths"][i] == len(frames)
+                states = tracks["text"][clip_id].values
+                assert np.array_equal(whole[fold]["text"][i][: len(states)], states)
+            seen += 1
+    assert seen == 6
+    call = ("import", "pickle", f"{form}.pkl", "--corpus", f"back-{form}")
+    assert "--spread-frames" in built(*call, code=1).err
+    done = built(*call, "--spread-frames", "--json").lines()[0]
+    assert (done["rows"], done["form"]) == (6, form)
+    for refused in ("misa", "mag-bert"):
+        words = ("export", "pickle", "--corpus", "demo", "--form", refused, "--unaligned", "-o", "x")
+        assert "made of words" in built(*words, code=2).err
+    none = ("export", "pickle", "--corpus", f"back-{form}", "--form", form, "--unaligned", "-o", "x")
+    assert "has no frames of text" in built(*none, code=1).err

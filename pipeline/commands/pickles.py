@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mimdata.pipeline.commands.options import CORPUS, JSON, STORE, configuration, print_json
+from mimdata.pipeline.errors import UsageError
 from mimdata.pipeline.terminal import say
 
 
@@ -82,12 +83,26 @@ def import_command(
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="A file; MISA's form: a folder."
 )
-def export_command(version: str, corpus: str | None, store: str | None, form: str, output: Path) -> None:
+@click.option("--unaligned", is_flag=True, help="Frames of voice and face instead of their means by word.")
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="At most so many of a clip; where there are more, means over equal parts.",
+)
+def export_command(
+    version: str, corpus: str | None, store: str | None, form: str, output: Path, unaligned: bool, frames: int
+) -> None:
     """A dataset version as a pickle that published code trains on."""
     from mimdata.pipeline.commands.versions import versions_of
-    from mimdata.pipeline.pickle_export import export_pickle
+    from mimdata.pipeline.pickle_export import Frames, export_pickle
 
-    rows, left = export_pickle(*versions_of(corpus, store).find(version), form, output)
+    if unaligned and form not in ("mmsa", "mult"):
+        raise UsageError(f"--unaligned takes --form mmsa or mult: the form {form} is made of words")
+    versions = versions_of(corpus, store)
+    found = Frames(versions.store, frames) if unaligned else None
+    rows, left = export_pickle(*versions.find(version), form, output, found)
     if left:
         say(f"{left} utterances without a split are left out.")
     say(f"{output}: {rows} utterances in the form of {form}")

@@ -146,10 +146,15 @@ def _mean(values: Float32, owners: Int32, n: int) -> Float32:
 def write(utterances: Iterable[WordValues]) -> Mapping[str, Any]:
     """The document, each fold as long as the longest utterance of all: rows of [CLS], of each word's pieces, of [SEP].
 
-    Pieces are the utterance's own, else BERT's English ones. Raises MimdataError for words that have none.
+    Where utterances have frames, these are the rows of their modalities, as in unaligned files. Pieces are the utterance's own, else BERT's English ones. Raises MimdataError for words that have none.
     """
     found = [(u, *_pieces(u)) for u in utterances if u.split is not None]
-    longest = max(len(ids) for _, ids, _ in found)
+    pieces = max(len(ids) for _, ids, _ in found)
+    longest = {
+        m: max((len(u.frames[m]) for u, _, _ in found if m in u.frames), default=0) or pieces
+        for m in MODALITIES
+    }
+    longest["text"] = pieces
     return {
         names[0]: _fold([one for one in found if one[0].split == split], found[0][0], longest)
         for split, names in FOLDS.items()
@@ -174,17 +179,23 @@ def _encoded(words: Sequence[str]) -> tuple[Int32, Int32]:
     return np.array(encoded["input_ids"], np.int32), np.array(owners, np.int32)
 
 
-def _fold(found: Sequence[tuple[WordValues, Int32, Int32]], some: WordValues, longest: int) -> dict[str, Any]:
-    bert = np.zeros((len(found), 3, longest), np.float32)
+def _fold(
+    found: Sequence[tuple[WordValues, Int32, Int32]], some: WordValues, longest: Mapping[str, int]
+) -> dict[str, Any]:
+    bert = np.zeros((len(found), 3, longest["text"]), np.float32)
     fold: dict[str, Any] = {
-        m: np.zeros((len(found), longest, some.values[m].shape[1]), np.float32) for m in MODALITIES
+        m: np.zeros((len(found), longest[m], some.frames.get(m, some.values[m]).shape[1]), np.float32)
+        for m in MODALITIES
     }
     for i, (u, ids, owners) in enumerate(found):
         bert[i, 0, : len(ids)], bert[i, 1, : len(ids)] = ids, 1
         for m in MODALITIES:
-            fold[m][i, np.flatnonzero(owners >= 0)] = u.values[m][owners[owners >= 0]]
+            if m in u.frames:
+                fold[m][i, : len(u.frames[m])] = u.frames[m]
+            else:
+                fold[m][i, np.flatnonzero(owners >= 0)] = u.values[m][owners[owners >= 0]]
+    lengths = {m: [len(u.frames.get(m, ids)) for u, ids, _ in found] for m in MODALITIES}
     labels = np.array([np.nan if u.sentiment is None else u.sentiment for u, _, _ in found], np.float32)
-    lengths = [len(ids) for _, ids, _ in found]
     single = {
         column: np.array([u.sentiments.get(m, np.nan) for u, _, _ in found], np.float32)
         for m, column in SINGLE.items()
@@ -200,6 +211,6 @@ def _fold(found: Sequence[tuple[WordValues, Int32, Int32]], some: WordValues, lo
         "annotations": np.array(
             ["" if np.isnan(v) else CLASSES[int(np.sign(v)) + 1] for v in labels], object
         ),
-        "audio_lengths": lengths,
-        "vision_lengths": lengths,
+        "audio_lengths": lengths["audio"],
+        "vision_lengths": lengths["vision"],
     }

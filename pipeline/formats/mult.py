@@ -80,21 +80,26 @@ def _place(name: Any, counted: dict[str, int]) -> tuple[str, int, float | None, 
 
 
 def write(utterances: Iterable[WordValues]) -> Mapping[str, Any]:
-    """The document, each fold as long as the longest utterance of all."""
+    """The document, each fold as long as the longest utterance of all; `text` has a row a word, others their frames if any."""
     found = [u for u in utterances if u.split is not None]
-    longest = max(len(u.words) for u in found)
+    longest = {m: max(len(_rows(u, m)) for u in found) for m in MODALITIES}
     return {
         split: _fold([u for u in found if u.split == split], found[0], longest)
         for split in ("train", "valid", "test")
     }
 
 
-def _fold(utterances: Sequence[WordValues], some: WordValues, longest: int) -> dict[str, Any]:
+def _rows(u: WordValues, modality: str) -> Float32:
+    return u.values[modality] if modality == "text" else u.frames.get(modality, u.values[modality])
+
+
+def _fold(utterances: Sequence[WordValues], some: WordValues, longest: Mapping[str, int]) -> dict[str, Any]:
     fold: dict[str, Any] = {}
     for m in MODALITIES:
-        fold[m] = np.zeros((len(utterances), longest, some.values[m].shape[1]), np.float32)
+        fold[m] = np.zeros((len(utterances), longest[m], _rows(some, m).shape[1]), np.float32)
         for i, u in enumerate(utterances):
-            fold[m][i, longest - len(u.words) :] = u.values[m]
+            rows = _rows(u, m)
+            fold[m][i, longest[m] - len(rows) :] = rows
     labels = [np.nan if u.sentiment is None else u.sentiment for u in utterances]
     fold["labels"] = np.array(labels, np.float32).reshape(-1, 1, 1)
     fold["id"] = np.array([u.clip_id for u in utterances], object)

@@ -23,7 +23,8 @@ class WordValues:
     """An utterance of w words.
 
     values {modality: (w, d) float32}, not checked. tokens: vocabulary ids (t,) and the word of each (t,), −1 for
-    special ones, where the file has them. A file without words has "" for each.
+    special ones, where the file has them. A file without words has "" for each. frames {modality: (n, d) float32} is what was
+    pooled into the words, where it is to be written instead; of text a row a token.
     """
 
     video: str
@@ -37,6 +38,7 @@ class WordValues:
     end: float | None = None
     sentiments: Mapping[str, float] = field(default_factory=dict)  # of single modalities
     alignment: str = "published"  # what brought the values to the words
+    frames: Mapping[str, Float32] = field(default_factory=dict)
 
     @property
     def clip_id(self) -> str:
