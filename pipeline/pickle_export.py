@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -104,6 +105,8 @@ def _write(output: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(output)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise MimdataError(f"cannot write {output}: {error.strerror}") from error
 
 

@@ -91,6 +91,11 @@ def test_real_fold_in_misas_form_is_what_its_code_reads(real: tuple[Command, lis
     assert (first["rows"], first["form"], again["computed"]) == (229, "misa", 0)
     assert first["digest"] == again["digest"]
     assert "holds none of train.pkl" in call("import", "pickle", ".", code=1).err
+    before = sorted(call.folder.iterdir())
+    out = ("export", "pickle", "--corpus", "three", "--form")
+    assert "cannot write misa: Is a directory" in call(*out, "mult", "-o", "misa", code=1).err
+    assert "cannot make the folder three.pkl" in call(*out, "misa", "-o", "three.pkl", code=1).err
+    assert sorted(call.folder.iterdir()) == before
 
 
 def test_real_fold_in_mults_form_keeps_all_but_its_words(real: tuple[Command, list[Any]]) -> None:
